@@ -1,0 +1,98 @@
+"""An artifact: the folder that is a version. Nothing is parsed before its bytes are known to be the published ones."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from contract import manifest
+from contract.errors import ChecksumMismatch, ManifestInvalid, NotRegularFile
+from contract.manifest import MANIFEST, Manifest
+
+
+class Artifact:
+    """The files in one folder, read by name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The manifest.
+
+        Raises:
+            ManifestInvalid: it is missing or is no manifest.
+            NotRegularFile: it, or the folder itself, is a link or something else than a file.
+        """
+        try:
+            with self._opened(MANIFEST) as (descriptor, size):
+                if size > manifest.MAX_BYTES:
+                    raise ManifestInvalid(f"The manifest has {size:,} bytes; {manifest.MAX_BYTES:,} are allowed.")
+                return manifest.parse(_read(descriptor, size))
+        except FileNotFoundError:
+            raise ManifestInvalid("The artifact has no manifest.") from None
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file of the manifest, checked against it.
+
+        Raises:
+            ChecksumMismatch: size or digest differ from the manifest's, or the manifest does not name the file.
+            NotRegularFile: it is missing, a link of either kind, or no file.
+        """
+        listed = self.manifest.files.get(name)
+        if listed is None:
+            raise ChecksumMismatch(f"The manifest names no file {name}.")
+        try:
+            with self._opened(name) as (descriptor, size):
+                if size != listed.size:
+                    raise ChecksumMismatch(f"{name} has {size:,} bytes; the manifest says {listed.size:,}.")
+                content = _read(descriptor, size)
+        except FileNotFoundError:
+            raise NotRegularFile(f"{name} is missing.") from None
+        if hashlib.sha256(content).hexdigest() != listed.sha256:
+            raise ChecksumMismatch(
+                f"{name} is not the file that was published: its SHA-256 differs from the manifest's."
+            )
+        return content
+
+    def verify(self) -> None:
+        """Read every file that the manifest names.
+
+        Raises:
+            ArtifactError: as `manifest` and `read` do.
+        """
+        for name in self.manifest.files:
+            self.read(name)
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[tuple[int, int]]:
+        """A descriptor and the size of a regular file that has no other name; a fifo in its place does not block."""
+        try:
+            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except NotADirectoryError:  # what Linux says of a link, too
+            raise NotRegularFile(f"{self.folder.name} is not a folder of its own.") from None
+        try:
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                raise
+            raise NotRegularFile(f"{name} cannot be opened as a file of its own: {error.strerror}.") from None
+        finally:
+            os.close(folder)
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+                raise NotRegularFile(f"{name} is not a file of its own.")
+            yield descriptor, found.st_size
+        finally:
+            os.close(descriptor)
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        return file.read(size + 1)

@@ -1,0 +1,148 @@
+"""Every error that Lectern raises on purpose, as one tree. Errors carry facts; they know neither HTTP nor exit codes.
+
+LecternError
+├── NameRefused             a name that no store may hold
+├── SettingsRefused         a setting that is unknown or out of range
+├── ParametersRefused       parameters that a training notebook does not declare
+├── ExportRefused           something that cannot become an artifact as it is
+├── RunFailed               a training notebook that did not reach its end
+├── StoreError
+│   ├── ModelNotFound
+│   ├── VersionNotFound
+│   └── PublishFailed       nothing became visible
+├── ArtifactError           a version that must not be served; `code` is its short name
+│   ├── ManifestInvalid     ├── NotRegularFile      ├── ChecksumMismatch
+│   ├── FormatMismatch      ├── EnvironmentMismatch ├── LoadFailed
+│   └── SelfTestFailed      └── SelfTestMismatch
+└── PredictionError
+    ├── PredictionFailed    the model raised, or answered something that is no answer
+    ├── ModelCrashed        its process died while it worked
+    └── DeadlineExceeded    no answer in the time allowed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class LecternError(Exception):
+    """The root: whoever catches it has caught everything that is not a bug."""
+
+
+class NameRefused(LecternError):
+    """A model name that no store may hold."""
+
+
+class SettingsRefused(LecternError):
+    """A setting that is unknown or has an unusable value."""
+
+
+class ParametersRefused(LecternError):
+    """Parameters that do not fit what the training notebook declares."""
+
+
+class ExportRefused(LecternError):
+    """Something that cannot become an artifact as it is; the message says what to change."""
+
+
+class RunFailed(LecternError):
+    """A training notebook that did not reach its end, or reached it without a version."""
+
+
+class StoreError(LecternError):
+    """The store does not hold what was asked for, or could not take what was given."""
+
+
+class ModelNotFound(StoreError):
+    """No model of that name."""
+
+    def __init__(self, model: str, known: Sequence[str]) -> None:
+        self.model, self.known = model, tuple(known)
+        super().__init__(f"There is no model '{model}'; {_holds(known, 'the store is empty')}.")
+
+
+class VersionNotFound(StoreError):
+    """The model has no version of that number."""
+
+    def __init__(self, model: str, version: object, known: Sequence[int]) -> None:
+        self.model, self.version, self.known = model, version, tuple(known)
+        super().__init__(f"Model '{model}' has no version {version}; {_holds(known[-20:], 'it has none yet')}.")
+
+
+class PublishFailed(StoreError):
+    """The artifact could not be made durable; no reader can see any part of it."""
+
+
+class ArtifactError(LecternError):
+    """A version that must not be served."""
+
+    code: ClassVar[str] = "artifact_invalid"
+
+
+class ManifestInvalid(ArtifactError):
+    """The manifest is missing, too large, or not what this format number describes."""
+
+    code = "manifest_invalid"
+
+
+class NotRegularFile(ArtifactError):
+    """A file of the artifact is a link, a device, or missing."""
+
+    code = "not_regular_file"
+
+
+class ChecksumMismatch(ArtifactError):
+    """A file is not the one that was published."""
+
+    code = "checksum_mismatch"
+
+
+class FormatMismatch(ArtifactError):
+    """A model file is not in the format its name says."""
+
+    code = "format_mismatch"
+
+
+class EnvironmentMismatch(ArtifactError):
+    """This environment lacks what the version needs."""
+
+    code = "environment_mismatch"
+
+
+class LoadFailed(ArtifactError):
+    """The model file could not be loaded."""
+
+    code = "load_failed"
+
+
+class SelfTestFailed(ArtifactError):
+    """The loaded model could not answer its golden rows."""
+
+    code = "self_test_failed"
+
+
+class SelfTestMismatch(ArtifactError):
+    """The loaded model answered its golden rows otherwise than the fitted object did."""
+
+    code = "self_test_mismatch"
+
+
+class PredictionError(LecternError):
+    """A request that was understood and could not be answered."""
+
+
+class PredictionFailed(PredictionError):
+    """The model raised, or answered something that is no answer."""
+
+
+class ModelCrashed(PredictionError):
+    """The process of the model died while it worked on the request."""
+
+
+class DeadlineExceeded(PredictionError):
+    """The model did not answer in the time allowed."""
+
+
+def _holds(known: Sequence[object], nothing: str) -> str:
+    return f"the store holds {', '.join(map(str, known))}" if known else nothing

@@ -1,0 +1,111 @@
+"""The manifest: the JSON document that describes an artifact, and the only way to read one.
+
+Written last when an artifact is staged, read first when one is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, Field, ValidationError
+
+from contract.errors import ManifestInvalid
+from contract.signature import Record, Scalar, Signature
+
+MANIFEST = "manifest.json"
+FORMAT_NUMBER = 1
+MAX_BYTES = 1 << 20
+
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class File(Record):
+    """One file of the artifact."""
+
+    size: Annotated[int, Field(ge=0)]
+    sha256: Sha256
+
+
+class Onnx(Record):
+    """How an ONNX file takes the rows: as one matrix of `dtype`, or as one column per field with numbers in `dtype`."""
+
+    layout: Literal["matrix", "columns"]
+    dtype: Literal["float32", "float64"]
+    max_difference: float
+    """The largest difference from the fitted object that the comparison saw."""
+
+
+class Runtime(Record):
+    """Which file answers, and why not ONNX where it does not."""
+
+    format: Literal["onnx", "joblib"]
+    onnx: Onnx | None = None
+    reason: str = ""
+
+
+class Run(Record):
+    """How the artifact came to be."""
+
+    kind: Literal["interactive", "papermill"]
+    notebook: str = ""
+    duration_s: float | None = None
+
+
+class Manifest(Record):
+    """All that a reader needs to know before it opens any other file."""
+
+    manifest_format: Literal[1] = 1
+    model: str
+    created: Annotated[AwareDatetime, Field(strict=False)]
+    description: str = ""
+    signature: Signature
+    runtime: Runtime
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict)
+    environment: dict[str, str] = Field(default_factory=dict)
+    """Version of Python and of each package the fitted object came from."""
+    run: Run
+    files: dict[FileName, File] = Field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """The document as it is stored."""
+        return self.model_dump_json(indent=1).encode() + b"\n"
+
+
+def parse(document: bytes) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        ManifestInvalid: it is too large, not JSON, says a thing twice, or does not fit the format number.
+    """
+    if len(document) > MAX_BYTES:
+        raise ManifestInvalid(f"The manifest has {len(document):,} bytes; {MAX_BYTES:,} are allowed.")
+    try:
+        found = json.loads(document.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constants)
+    except (ValueError, RecursionError) as error:
+        raise ManifestInvalid(f"The manifest is not sound JSON: {str(error)[:200]}.") from None
+    if not isinstance(found, dict):
+        raise ManifestInvalid(f"The manifest is a JSON {type(found).__name__}, not an object.")
+    if found.get("manifest_format") != FORMAT_NUMBER:
+        number = str(found.get("manifest_format"))[:20]
+        raise ManifestInvalid(f"The manifest has format number {number}; this Lectern reads {FORMAT_NUMBER}.")
+    try:
+        return Manifest.model_validate_json(document)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(map(str, first["loc"]))[:100]
+        raise ManifestInvalid(f"The manifest is wrong at '{place}': {first['msg'][:200]}.") from None
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(key for key, _ in pairs if [k for k, _ in pairs].count(key) > 1)
+        raise ValueError(f"the key {twice[:60]!r} stands twice")
+    return found
+
+
+def _no_constants(name: str) -> Scalar:
+    raise ValueError(f"{name} is no number")

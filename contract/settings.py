@@ -1,0 +1,73 @@
+"""Settings: how a frozen class of them is read from the environment, once, and where each value came from."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from contract.errors import SettingsRefused
+from contract.store import Store
+
+PREFIX = "LECTERN_"
+
+
+class Settings(BaseModel):
+    """What both sides set; a side's own class adds fields, each with a default and a description."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prefix: ClassVar[str] = PREFIX
+    """How the names of the fields that a subclass adds begin in the environment."""
+    foreign: ClassVar[tuple[str, ...]] = ()
+    """How the names begin that belong to another side."""
+
+    store: Path | None = Field(None, description="folder of all artifacts; the nearest `artifacts/` when not set")
+
+    def open_store(self) -> Store:
+        """The store these settings name."""
+        return Store(self.store) if self.store else Store.nearest(Path.cwd())
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str], **given: Any) -> Self:
+        """Build the settings from the environment; what is `given` (and not None) goes before it.
+
+        Raises:
+            SettingsRefused: a name is unknown, or a value does not fit.
+        """
+        known = {cls.variable(field): field for field in cls.model_fields}
+        for name in environment:
+            if name.startswith(cls.prefix) and name not in known and not name.startswith(cls.foreign):
+                raise SettingsRefused(f"{name} is no setting{_nearest(name, known)}.")
+        values = {field: environment[name] for name, field in known.items() if environment.get(name)}
+        try:
+            return cls(**values | {field: value for field, value in given.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = str(first["loc"][0])
+            raise SettingsRefused(f"{cls.variable(field)}={first['input']} does not do: {first['msg']}.") from None
+
+    @classmethod
+    def variable(cls, field: str) -> str:
+        """The environment variable of a field."""
+        return (PREFIX if field in Settings.model_fields else cls.prefix) + field.upper()
+
+    def table(self, environment: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
+        """Name, value, source and description of every setting."""
+        rows = []
+        for field, info in type(self).model_fields.items():
+            name, value = self.variable(field), getattr(self, field)
+            if field not in self.model_fields_set:
+                source = "default"
+            else:
+                source = "environment" if environment.get(name) == str(value) else "command line"
+            rows.append((name, str(value), source, info.description or ""))
+        return rows
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}" if near else ""
