@@ -1,0 +1,30 @@
+"""The report: an executed notebook as one HTML page that needs no network and carries no script of ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(notebook: NotebookNode, title: str) -> str:
+    """The page. Cells tagged `remove-cell`, `hide-input` or `hide-output` are left out or shown in part."""
+    from nbconvert import HTMLExporter
+    from traitlets.config import Config
+
+    remove = {
+        "enabled": True,
+        "remove_cell_tags": {"remove-cell"},
+        "remove_input_tags": {"hide-input"},
+        "remove_all_outputs_tags": {"hide-output"},
+    }
+    exporter = HTMLExporter(
+        config=Config({"TagRemovePreprocessor": remove}),
+        template_name="report",
+        extra_template_basedirs=[str(_TEMPLATES)],
+    )
+    exporter.register_preprocessor("nbconvert.preprocessors.TagRemovePreprocessor", enabled=True)
+    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
+    return str(page)
