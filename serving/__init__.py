@@ -1,0 +1,1 @@
+"""Answers: serves the versions of a store as a typed API."""

@@ -1,0 +1,75 @@
+"""The announcement: what the terminal says once the service answers, with a request that works as it stands."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import threading
+import urllib.error
+import urllib.request
+from typing import Any
+
+_EVERY_S = 0.1
+
+
+def announce(host: str, port: int, stopping: threading.Event) -> None:
+    """Wait until the service has read its store, then print where it is and how to ask it."""
+    address = f"http://{_reachable(host)}:{port}"
+    while not stopping.wait(_EVERY_S):
+        health = _get(f"{address}/health")
+        if health is not None and health["status"] != "loading":
+            print(text(address, health, _get(f"{address}/models") or [], _example(address, health)), flush=True)
+            return
+
+
+def text(address: str, health: dict[str, Any], models: list[dict[str, Any]], example: dict[str, Any] | None) -> str:
+    """What is printed."""
+    lines = [f"Lectern answers at {address}  (try it in the browser: {address}/docs)", ""]
+    for model in models:
+        if model["champion"] is None:
+            lines.append(
+                f"  {model['model']:<16} not served: {model['failed'][-1]['reason'] if model['failed'] else 'loading'}"
+            )
+        else:
+            metric = next((f"  {name} {value:.3f}" for name, value in model["metrics"].items()), "")
+            lines.append(f"  {model['model']:<16} version {model['champion']}{metric}")
+    if example is None:
+        return "\n".join([*lines, f"  {health['detail']}", "", "Ctrl-C stops it."])
+    url, row = f"{address}{example['path']}", json.dumps(example["row"], ensure_ascii=False)
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "From a shell:",
+            f"  curl -X POST {shlex.quote(url)} -H 'Content-Type: application/json' \\",
+            f"       -d {shlex.quote(row)}",
+            "From Python:",
+            "  import httpx",
+            f"  httpx.post({url!r}, json={example['row']!r}).json()",
+            "",
+            "Ctrl-C stops it.",
+        ]
+    )
+
+
+def _example(address: str, health: dict[str, Any]) -> dict[str, Any] | None:
+    answering = sorted(name for name, version in health["models"].items() if version is not None)
+    name = next(iter(answering), None)
+    signature = name and _get(f"{address}/models/{name}/signature")
+    if not signature:
+        return None
+    return {"path": f"/models/{name}/predict", "row": {f["name"]: f["example"] for f in signature["inputs"]}}
+
+
+def _get(url: str) -> Any:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as response:
+            return json.load(response)
+    except (OSError, urllib.error.URLError, ValueError):
+        return None
+
+
+def _reachable(host: str) -> str:
+    """An address of this machine for one that stands for all of its addresses."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"[{host}]" if ":" in host else host

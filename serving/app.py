@@ -1,0 +1,100 @@
+"""The application: a dictionary look-up for predictions in front of everything else, which FastAPI owns."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from contract.errors import LecternError
+from serving.documents import openapi
+from serving.prediction import new_id, predict
+from serving.problems import MEDIA_TYPE, Problem
+from serving.registry import Registry
+from serving.routes import create_router, prediction_routes
+from serving.settings import ServeSettings
+
+log = logging.getLogger("lectern.app")
+
+
+class Lectern:
+    """The outermost application: a path in the snapshot is answered at once, any other goes to the framework."""
+
+    def __init__(self, registry: Registry, framework: ASGIApp) -> None:
+        self.registry = registry
+        self.framework = framework
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection."""
+        if scope["type"] == "http" and scope["method"] == "POST":
+            served = self.registry.snapshot.routes.get(scope["path"])
+            if served is not None:
+                await predict(served, scope, receive, send, self.registry.settings.max_body_bytes)
+                return
+        await self.framework(scope, receive, send)
+
+
+def create_app(settings: ServeSettings) -> Lectern:
+    """The service for one store, as a value: nothing starts before its lifespan does."""
+    registry = Registry(settings.open_store(), settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        registry.start(asyncio.get_running_loop())
+        yield
+        registry.stop()
+
+    framework = FastAPIOffline(
+        title="Lectern",
+        version=version("lectern"),
+        description="Models from notebooks, each with its own types. Every error is `application/problem+json`.",
+        lifespan=lifespan,
+        static_url="/static/docs",
+    )
+    framework.include_router(create_router(registry))
+    framework.router.routes.extend(prediction_routes(registry))
+    framework.openapi = lambda: openapi(framework, registry)  # type: ignore[method-assign]  # FastAPI's documented way
+    for kind in (LecternError, Problem, HTTPException, RequestValidationError, Exception):
+        framework.add_exception_handler(kind, _refuse)
+    return Lectern(registry, framework)
+
+
+def from_environment() -> Lectern:
+    """The service as the environment sets it: what each of several workers builds for itself."""
+    return create_app(ServeSettings.read(os.environ))
+
+
+def _refuse(_: Request, error: Exception) -> Response:
+    """Every error of the framework's routes as a problem."""
+    problem = _problem(error)
+    request_id = new_id()
+    headers = problem.headers | {"x-request-id": request_id}
+    return Response(problem.body(request_id), problem.status, headers, MEDIA_TYPE)
+
+
+def _problem(error: Exception) -> Problem:
+    match error:
+        case Problem():
+            return error
+        case LecternError():
+            return Problem.of(error)
+        case HTTPException(status_code=404):
+            return Problem(404, "not_found", "There is nothing at this path; /docs lists what there is.")
+        case HTTPException(status_code=405):
+            return Problem(405, "method_not_allowed", "This path does not take this method.", headers=error.headers)
+        case HTTPException():
+            return Problem(error.status_code, "refused", str(error.detail), headers=error.headers)
+        case RequestValidationError():
+            return Problem(422, "invalid_request", "A parameter of the request does not fit; /docs says what it takes.")
+    log.error("A request failed in an unforeseen way.", exc_info=error)
+    return Problem(500, "internal_error", "The service failed to answer this request.")

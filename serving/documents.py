@@ -1,0 +1,111 @@
+"""The OpenAPI document: FastAPI's own routes, and for each model what its signature says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from serving.loading import Served
+from serving.problems import MEDIA_TYPE, ProblemDocument
+from serving.registry import Registry
+from serving.schemas import input_schema, output_schema
+
+_PROBLEMS = {
+    400: "The body is not JSON",
+    404: "No such model or version",
+    413: "The body is too large",
+    415: "The body is of another type",
+    422: "A row does not fit the signature",
+    500: "The model failed",
+    503: "The model cannot be served",
+    504: "The model did not answer in time",
+}
+
+
+def openapi(app: FastAPI, registry: Registry) -> dict[str, Any]:
+    """The document as of now."""
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas["Problem"] = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= schemas["Problem"].pop("$defs", {})
+    _replace_default_errors(document)
+    for name, state in sorted(registry.snapshot.models.items()):
+        served = state.champion
+        if served is None:
+            continue
+        schemas[f"{name}-row"] = input_schema(served.manifest.signature)
+        schemas[f"{name}-prediction"] = output_schema(served.manifest.signature)
+        paths = {f"/models/{name}/predict": f"predict-{name}"}
+        if name == registry.default_model:
+            paths["/predict"] = "predict"
+        for path, operation in paths.items():
+            document["paths"][path] = {"post": _operation(served, operation)}
+    return document
+
+
+def _operation(served: Served, operation_id: str) -> dict[str, Any]:
+    name, example = served.model, served.manifest.signature.example
+    row = {"$ref": f"#/components/schemas/{name}-row"}
+    prediction = {"$ref": f"#/components/schemas/{name}-prediction"}
+    origin = {
+        "type": "object",
+        "properties": {"model": {"const": name}, "version": {"type": "integer"}},
+        "required": ["model", "version"],
+    }
+    many = {
+        "type": "object",
+        "properties": {"predictions": {"type": "array", "items": prediction}},
+        "required": ["predictions"],
+    }
+    echo = {
+        "name": "echo",
+        "in": "query",
+        "schema": {"type": "boolean"},
+        "description": "answer with the input as well",
+    }
+    return {
+        "tags": [name],
+        "summary": f"Predict with {name}, version {served.version}",
+        "description": served.manifest.description,
+        "operationId": operation_id,
+        "parameters": [echo],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {
+                    "schema": {"oneOf": [row, {"type": "array", "items": row, "minItems": 1}]},
+                    "examples": {
+                        "one row": {"value": example},
+                        "several rows": {"value": [example, example]},
+                    },
+                }
+            },
+        },
+        "responses": {
+            "200": {
+                "description": "The prediction, or one for each row of a list",
+                "content": {
+                    "application/json": {
+                        "schema": {"oneOf": [{"allOf": [prediction, origin]}, {"allOf": [many, origin]}]}
+                    }
+                },
+            }
+        }
+        | {str(status): _problem(text) for status, text in _PROBLEMS.items()},
+    }
+
+
+def _problem(text: str) -> dict[str, Any]:
+    return {"description": text, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+
+
+def _replace_default_errors(document: dict[str, Any]) -> None:
+    """FastAPI documents a 422 of its own shape for every path with a parameter; here those are problems."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            if operation["responses"].pop("422", None):
+                operation["responses"]["404"] = _problem(_PROBLEMS[404])
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)

@@ -1,0 +1,171 @@
+"""Predictors: a loaded version that answers rows, for requests on an event loop.
+
+An ONNX graph answers inside the process: little work on the loop itself, more in a thread. A fitted object answers in
+a child process, which takes together whatever arrived while it worked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from contract.answers import Answers, Columns, count
+from contract.child import Child
+from contract.errors import ArtifactError, DeadlineExceeded, LecternError, ModelCrashed, PredictionFailed
+from contract.golden import Model
+
+ON_LOOP_S = 0.001
+"""Longest time that a prediction may hold the event loop."""
+MAX_BATCH_ROWS = 1_000
+
+
+class Predictor(Protocol):
+    """One loaded version."""
+
+    async def answer(self, columns: Columns) -> Answers:
+        """Answer n rows.
+
+        Raises:
+            PredictionError: the model could not.
+        """
+        ...
+
+    def retire(self) -> None:
+        """Take no more requests, answer those taken, then let go of everything. Called on the event loop."""
+        ...
+
+
+class InProcess:
+    """Answers with a model inside this process."""
+
+    def __init__(self, model: Model, sample: Columns, timeout_s: float) -> None:
+        self._model = model
+        self._timeout_s = timeout_s
+        self._rows_on_loop = int(ON_LOOP_S / _seconds_a_row(model, sample))
+
+    async def answer(self, columns: Columns) -> Answers:
+        """Answer n rows: on the loop when that is shorter than leaving it."""
+        if count(columns) <= self._rows_on_loop:
+            return self._model.answer(columns)
+        try:
+            return await asyncio.wait_for(asyncio.to_thread(self._model.answer, columns), self._timeout_s)
+        except TimeoutError:
+            raise DeadlineExceeded(f"The model did not answer within {self._timeout_s:g} s.") from None
+
+    def retire(self) -> None:
+        """Nothing is held beside memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    columns: Columns
+    rows: int
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Answers]
+
+    def settle(self, outcome: Answers | Exception) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is gone, and with it whoever asked
+            self.loop.call_soon_threadsafe(self._settle, outcome)
+
+    def _settle(self, outcome: Answers | Exception) -> None:
+        if self.future.done():  # the caller hung up
+            return
+        if isinstance(outcome, Exception):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(outcome)
+
+
+class InChild:
+    """Answers with a model in a child process, which is replaced when it dies.
+
+    The first request goes at once; what arrives while the child works forms the next batch. A batch that fails is
+    asked again request by request, so that one poisonous row harms nobody else.
+    """
+
+    def __init__(self, child: Child, start: Callable[[], Child]) -> None:
+        self._child: Child | None = child
+        self._start = start
+        self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="lectern-child", daemon=True)
+        self._thread.start()
+
+    async def answer(self, columns: Columns) -> Answers:
+        """Answer n rows."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answers] = loop.create_future()
+        self._requests.put(_Request(columns, count(columns), loop, future))
+        return await future
+
+    def retire(self) -> None:
+        """End the child once everything asked before is answered."""
+        self._requests.put(None)
+
+    def _work(self) -> None:
+        last = False
+        while not last:
+            batch: list[_Request] = []
+            rows = 0
+            while rows < MAX_BATCH_ROWS and (not batch or not self._requests.empty()):
+                request = self._requests.get()
+                if request is None:
+                    last = True
+                    break
+                batch.append(request)
+                rows += request.rows
+            if batch:
+                self._answer_all([request for request in batch if not request.future.cancelled()])
+        if self._child is not None:
+            self._child.close()
+
+    def _answer_all(self, batch: list[_Request]) -> None:
+        if not batch:
+            return
+        try:
+            answers = self._ask(_joined(batch))
+        except LecternError as error:
+            if len(batch) == 1:
+                batch[0].settle(error)
+            else:
+                for request in batch:
+                    self._answer_all([request])
+            return
+        begin = 0
+        for request in batch:
+            request.settle(answers.take(range(begin, begin + request.rows)))
+            begin += request.rows
+
+    def _ask(self, columns: Columns) -> Answers:
+        if self._child is None:
+            try:
+                self._child = self._start()
+            except ArtifactError as error:
+                raise PredictionFailed(f"The model's process could not be started again: {error}") from error
+        try:
+            return self._child.answer(columns)
+        except (ModelCrashed, DeadlineExceeded):
+            self._child = None
+            raise
+
+
+def _joined(batch: list[_Request]) -> Columns:
+    if len(batch) == 1:
+        return batch[0].columns
+    return {name: [value for request in batch for value in request.columns[name]] for name in batch[0].columns}
+
+
+def _seconds_a_row(model: Model, sample: Columns) -> float:
+    """The time one row takes, the best of a few tries."""
+    row: dict[str, Any] = {name: values[:1] for name, values in sample.items()}
+    best = float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        model.answer(row)
+        best = min(best, time.perf_counter() - began)
+    return max(best, 1e-7)

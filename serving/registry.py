@@ -1,0 +1,266 @@
+"""The registry: turns a store into the snapshot of loaded versions that requests read, and keeps it up to date.
+
+A thread looks at the store. A new version is loaded beside the one that answers, and takes its place by one
+assignment; a version that must not be served stays out, and why is kept. What vanishes from the store goes on
+answering.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from contract.errors import ArtifactError, LecternError, ModelNotFound, VersionNotFound
+from contract.store import Store
+from serving.loading import Served, load
+from serving.settings import ServeSettings
+
+CHAMPION = "champion"
+RETRY_S = 5.0
+_LOADS_AT_ONCE = 4
+
+log = logging.getLogger("lectern.registry")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a version is not served."""
+
+    code: str
+    reason: str
+    retry_at: float | None = None
+    """When to try again (monotonic seconds), for what may pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """What is known of one model."""
+
+    versions: tuple[int, ...] = ()
+    champion: Served | None = None
+    failures: Mapping[int, Failure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What requests see; never changed, only replaced."""
+
+    models: Mapping[str, ModelState] = field(default_factory=dict)
+    pinned: Mapping[tuple[str, int], Served] = field(default_factory=dict)
+    routes: Mapping[str, Served] = field(default_factory=dict)
+    """The version behind each path that predicts."""
+    complete: bool = False
+    """Whether everything that was in the store at the start has been loaded or refused."""
+
+
+class Registry:
+    """The models of one store, for one event loop."""
+
+    def __init__(self, store: Store, settings: ServeSettings) -> None:
+        self.store = store
+        self.settings = settings
+        self.snapshot = Snapshot()
+        self._changing = threading.Lock()
+        self._loading: dict[str, Future[None]] = {}
+        self._pinning: dict[tuple[str, int], asyncio.Task[Served]] = {}
+        self._stopping = threading.Event()
+        self._pool = ThreadPoolExecutor(_LOADS_AT_ONCE, thread_name_prefix="lectern-load")
+        self._watcher = threading.Thread(target=self._watch, name="lectern-watch", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to look at the store; models appear in the snapshot as they are loaded."""
+        self._loop = loop
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Stop looking, and let go of every version."""
+        self._stopping.set()
+        self._watcher.join(timeout=self.settings.poll_s + 1)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        served = [state.champion for state in self.snapshot.models.values() if state.champion]
+        for version in (*served, *self.snapshot.pinned.values()):
+            version.predictor.retire()
+
+    @property
+    def default_model(self) -> str | None:
+        """The model behind `/predict`: the one that was set, else the only one there is."""
+        return self._default(self.snapshot)
+
+    def model(self, name: str) -> ModelState:
+        """What is known of a model.
+
+        Raises:
+            ModelNotFound: nothing.
+        """
+        state = self.snapshot.models.get(name)
+        if state is None:
+            raise ModelNotFound(name, sorted(self.snapshot.models))
+        return state
+
+    def champion(self, name: str) -> Served:
+        """The version of a model that answers.
+
+        Raises:
+            ModelNotFound: there is no such model.
+            ArtifactError: none of its versions can be served (yet).
+        """
+        state = self.model(name)
+        if state.champion is not None:
+            return state.champion
+        if state.failures:
+            raise self._unservable(name, max(state.failures))
+        raise ArtifactError(f"'{name}' is being loaded; ask again in a moment.")
+
+    def _unservable(self, name: str, number: int) -> ArtifactError:
+        reason = self.snapshot.models[name].failures[number].reason
+        return ArtifactError(f"Version {number} of '{name}' cannot be served: {reason}")
+
+    async def version(self, name: str, number: int) -> Served:
+        """A version by number, loaded now if nobody has asked for it yet.
+
+        Raises:
+            ModelNotFound, VersionNotFound: there is none.
+            ArtifactError: it must not be served.
+        """
+        state = self.model(name)
+        if state.champion is not None and state.champion.version == number:
+            return state.champion
+        key = (name, number)
+        if key in self.snapshot.pinned:
+            return self.snapshot.pinned[key]
+        if number not in state.versions:
+            raise VersionNotFound(name, number, state.versions)
+        if number in state.failures and not _due(state.failures[number]):
+            raise self._unservable(name, number)
+        if key not in self._pinning:
+            self._pinning[key] = asyncio.create_task(self._pin(name, number))
+            self._pinning[key].add_done_callback(lambda _: self._pinning.pop(key))
+        return await asyncio.shield(self._pinning[key])  # who hangs up does not take it from the others
+
+    async def _pin(self, name: str, number: int) -> Served:
+        artifact = self.store.artifact(name, number)
+        loop = asyncio.get_running_loop()
+        try:
+            served = await loop.run_in_executor(self._pool, load, name, number, artifact, self.settings)
+        except Exception as error:
+            with self._changing:
+                self._fail(name, number, error)
+            raise self._unservable(name, number) from error
+        with self._changing:
+            pinned = {**self.snapshot.pinned, (name, number): served}
+            extra = list(pinned)[: -self.settings.pinned_versions or None]
+            gone = [pinned.pop(key) for key in extra if key != (name, number)]
+            self._replace(pinned=pinned)
+        for old in gone:
+            old.predictor.retire()
+        return served
+
+    def _watch(self) -> None:
+        while True:
+            try:
+                self._look()
+            except Exception:
+                log.exception("Cannot look at the store %s; what is loaded goes on answering.", self.store.root)
+            if self._stopping.wait(self.settings.poll_s):
+                return
+
+    def _look(self) -> None:
+        found = {name: tuple(self.store.versions(name)) for name in self.store.models()}
+        known = self.snapshot.models
+        changed = {
+            name: versions for name, versions in found.items() if name not in known or known[name].versions != versions
+        }
+        if changed:
+            with self._changing:
+                models = self.snapshot.models
+                self._replace(
+                    models={
+                        **models,
+                        **{n: replace(models.get(n, ModelState()), versions=v) for n, v in changed.items()},
+                    }
+                )
+        for name in found:
+            if name not in self._loading and self._candidates(name):
+                self._loading[name] = self._pool.submit(self._refresh, name)
+        self._loading = {name: future for name, future in self._loading.items() if not future.done()}
+        if not self.snapshot.complete and not self._loading:
+            with self._changing:
+                self._replace(complete=True)
+
+    def _candidates(self, name: str) -> list[int]:
+        """The versions that would replace the champion, the newest first."""
+        state = self.snapshot.models[name]
+        newer = [v for v in state.versions if state.champion is None or v > state.champion.version]
+        return [v for v in reversed(newer) if v not in state.failures or _due(state.failures[v])]
+
+    def _refresh(self, name: str) -> None:
+        """Load the newest version that may be served, and let it answer from then on."""
+        for number in self._candidates(name):
+            if self._stopping.is_set():
+                return
+            try:
+                served = load(name, number, self.store.artifact(name, number), self.settings)
+            except Exception as error:
+                with self._changing:
+                    self._fail(name, number, error)
+                expected = isinstance(error, LecternError | OSError)
+                log.warning("%s version %d is not served: %s", name, number, error, exc_info=not expected)
+                continue
+            with self._changing:
+                state = self.snapshot.models[name]
+                self._replace(models={**self.snapshot.models, name: replace(state, champion=served)})
+            if state.champion is not None:
+                self._retire(state.champion)
+            log.info("%s version %d answers now.", name, number)
+            return
+
+    def _retire(self, old: Served) -> None:
+        """Let go of a version on the loop, behind every request that has already found it in a snapshot."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(old.predictor.retire)
+
+    def _fail(self, name: str, number: int, error: Exception) -> None:
+        if isinstance(error, ArtifactError):
+            failure = Failure(error.code, str(error))
+        elif isinstance(error, OSError):
+            failure = Failure("unreadable", f"{error.strerror}.", retry_at=time.monotonic() + RETRY_S)
+        else:
+            failure = Failure("internal_error", "Loading it failed in an unforeseen way; the log says how.")
+        state = self.snapshot.models[name]
+        failed = replace(state, failures={**state.failures, number: failure})
+        self._replace(models={**self.snapshot.models, name: failed})
+
+    def _replace(self, **changes: object) -> None:
+        """Put a changed snapshot in place of the one that requests read."""
+        snapshot = replace(self.snapshot, **changes)  # type: ignore[arg-type]  # the callers name its fields
+        self.snapshot = replace(snapshot, routes=self._routes(snapshot))
+
+    def _routes(self, snapshot: Snapshot) -> dict[str, Served]:
+        routes: dict[str, Served] = {}
+        for served in snapshot.pinned.values():
+            routes[f"/models/{served.model}/versions/{served.version}/predict"] = served
+        for name, state in snapshot.models.items():
+            if state.champion is not None:
+                for path in (name, f"{name}@{CHAMPION}", f"{name}/versions/{state.champion.version}"):
+                    routes[f"/models/{path}/predict"] = state.champion
+        default = self._default(snapshot)
+        for served in set(routes.values()):
+            if served.model == default:
+                routes[f"/v{served.version}/predict"] = served
+        if f"/models/{default}/predict" in routes:
+            routes["/predict"] = routes[f"/models/{default}/predict"]
+        return routes
+
+    def _default(self, snapshot: Snapshot) -> str | None:
+        only = next(iter(snapshot.models)) if len(snapshot.models) == 1 else None
+        return self.settings.default_model or only
+
+
+def _due(failure: Failure) -> bool:
+    return failure.retry_at is not None and time.monotonic() >= failure.retry_at

@@ -1,0 +1,82 @@
+"""The server: binds the address, runs the application on it, and says so once it answers."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import socket
+import threading
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from contract.errors import SettingsRefused
+from serving.announcement import announce
+from serving.app import create_app
+from serving.settings import ServeSettings
+
+KEEP_ALIVE_S = 75
+"""Longer than proxies keep theirs, so that they never send on a connection that is being closed."""
+SHUTDOWN_S = 30
+
+
+def run(settings: ServeSettings) -> None:
+    """Serve until a signal ends it.
+
+    Raises:
+        SettingsRefused: the address cannot be listened on.
+    """
+    listener = bind(settings)
+    host, port = listener.getsockname()[:2]
+    settings = settings.model_copy(update={"port": port})
+    if settings.workers > 1:
+        os.environ.update({settings.variable(name): str(getattr(settings, name)) for name in settings.model_fields_set})
+    config = uvicorn.Config(
+        "serving.app:from_environment" if settings.workers > 1 else create_app(settings),
+        factory=settings.workers > 1,
+        workers=settings.workers,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    logging.basicConfig(format="lectern: %(message)s")
+    logging.getLogger("lectern").setLevel(logging.INFO)
+    stopping = threading.Event()
+    threading.Thread(target=announce, args=(host, port, stopping), daemon=True).start()
+    try:
+        if settings.workers > 1:
+            Multiprocess(config, sockets=[listener]).run()
+        else:
+            uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:  # uvicorn raises the signal again once it has shut down
+        pass
+    finally:
+        stopping.set()
+        listener.close()
+    print("Stopped.")
+
+
+def bind(settings: ServeSettings) -> socket.socket:
+    """A socket that holds the address.
+
+    Raises:
+        SettingsRefused: it is taken, not this machine's, or not allowed.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise SettingsRefused(
+                f"Port {settings.port} on {settings.host} is taken: stop what listens there, or choose another, "
+                f"e.g. `make serve PORT={settings.port + 1}`."
+            ) from None
+        raise SettingsRefused(f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}.") from None
+    listener.set_inheritable(True)
+    return listener
