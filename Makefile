@@ -1,0 +1,95 @@
+# Every task of the project; plain `make` lists them. Only make and python3 are needed: bootstrap.py makes the rest.
+
+PYTHON ?= python3
+NOTEBOOK = $(sort $(wildcard notebooks/training/*.ipynb))
+PARAMS =
+UPGRADE =
+bin := .venv/bin
+
+# Only what stands on make's command line is passed on: a HOST or PORT that the shell happens to export does no harm,
+# and a LECTERN_… of the environment counts as it does without make.
+define passed-on
+ifeq ($$(origin $(1)),command line)
+export $(2) := $$($(1))
+endif
+endef
+$(eval $(call passed-on,HOST,LECTERN_HOST))
+$(eval $(call passed-on,PORT,LECTERN_PORT))
+$(eval $(call passed-on,WORKERS,LECTERN_WORKERS))
+$(eval $(call passed-on,MODEL,LECTERN_DEFAULT_MODEL))
+$(eval $(call passed-on,STORE,LECTERN_STORE))
+store = $(or $(LECTERN_STORE),artifacts)
+
+.PHONY: help setup lab train serve test lint types unit tutorials-check tutorials format lock clean
+.NOTPARALLEL:
+
+help: ## this list
+	@awk '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.* ## / {name = $$0; sub(/:.*/, "", name); sub(/.* ## /, ""); printf "  make %-16s %s\n", name, $$0}' Makefile
+
+##@ Work with notebooks and models
+
+setup: ## make .venv, or bring it up to date; the other tasks begin with it
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "lectern: there is no $(PYTHON) on the PATH; install Python 3.11 or newer, or name yours: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) bootstrap.py
+
+# kernels run in the folder of their notebook, so the store's path must not depend on it
+lab: export LECTERN_STORE := $(if $(filter /%,$(store))$(findstring ://,$(store)),$(store),$(CURDIR)/$(store))
+lab: setup ## open the notebooks in JupyterLab (STORE=)
+	@exec $(bin)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
+
+train: setup ## run training notebooks and publish what they export (NOTEBOOK= PARAMS="trees=200 depth=3" STORE=)
+	@echo "Training: $(NOTEBOOK)"
+	@exec $(bin)/lectern train $(NOTEBOOK) $(addprefix -p ,$(PARAMS))
+
+serve: setup ## answer requests, with the examples trained if there is no model yet (PORT= HOST= WORKERS= MODEL= STORE=)
+	@case "$(store)" in *://*) exit ;; esac; \
+	ls "$(store)"/*/[1-9]*/manifest.json >/dev/null 2>&1 || { \
+	  echo "The store '$(store)' has no version yet: training the examples first."; $(MAKE) --no-print-directory train; }
+	@exec $(bin)/lectern serve
+
+##@ Check and mend the code
+
+test: lint types unit tutorials-check ## everything CI checks: lint, types, unit, tutorials-check
+	@echo "All checks passed."
+
+lint: setup ## style and likely bugs, in modules and notebooks (ruff)
+	@echo "Lint: ruff check, ruff format --check"
+	@$(bin)/ruff check --quiet
+	@$(bin)/ruff format --check --quiet
+
+types: setup ## types (mypy, strict)
+	@echo "Types: mypy --strict"
+	@$(bin)/mypy
+
+unit: setup ## the tests, on every core (pytest)
+	@echo "Unit: pytest"
+	@$(bin)/pytest --numprocesses auto --quiet
+
+tutorials-check: setup ## the tutorials against a live service: each cell must answer as committed (nbval)
+	@echo "Tutorials: nbval against a live service"
+	@$(bin)/python -m tests.tutorials --check
+
+tutorials: setup ## run the tutorials again and keep their new outputs
+	@echo "Tutorials: running them in place"
+	@$(bin)/python -m tests.tutorials
+
+format: setup ## mend what ruff knows how to mend, then format
+	@$(bin)/ruff check --fix --exit-zero
+	@$(bin)/ruff format
+
+##@ Look after the environment
+
+compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+  --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) pyproject.toml
+
+lock: setup ## pin what pyproject.toml asks for (UPGRADE=1: the newest of everything)
+	@echo "Lock: requirements.lock, requirements-serving.lock"
+	@$(compile) --extra dev --output-file requirements.lock
+	@$(compile) --constraints requirements.lock --output-file requirements-serving.lock
+
+clean: ## remove .venv and every cache; never a model
+	@echo "Clean: .venv, caches, builds"
+	@rm -rf .venv .venv.log .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist
+	@find . \( -name .git -o -path ./artifacts \) -prune -o \( -name __pycache__ -o -name .ipynb_checkpoints \) -type d -prune -exec rm -rf {} +
