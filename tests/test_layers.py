@@ -1,0 +1,78 @@
+"""The layers: what each part of the house may import, also inside functions."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+OURS = {"contract", "pipeline", "serving", "lectern"}
+HEAVY = {"joblib", "cloudpickle", "onnxruntime", "skl2onnx", "pandas"}
+ALLOWED = {
+    "contract": {"contract", "numpy", "pydantic", "pydantic_core"},
+    "pipeline": {"contract", "pipeline", "numpy", "pandas", "sklearn", "papermill", "nbformat", "nbconvert", "nbclient"}
+    | {"traitlets", "pydantic", "typer", "rich"},
+    "serving": {
+        "contract",
+        "serving",
+        "fastapi",
+        "fastapi_offline",
+        "starlette",
+        "uvicorn",
+        "pydantic",
+        "pydantic_core",
+    }
+    | {"typer", "typing_extensions"},
+    "lectern": {"pipeline", "serving", "typer"},
+}
+MODULES = sorted(path for part in ALLOWED for path in [*ROOT.glob(f"{part}.py"), *ROOT.glob(f"{part}/**/*.py")])
+
+
+def imported(path: Path) -> dict[str, bool]:
+    """The top-level names a module imports, and whether each is only imported inside functions."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for node in ast.walk(function)
+    }
+    for branch in ast.walk(tree):  # `if TYPE_CHECKING:` imports nothing at run time
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING":
+            inside |= {id(node) for node in ast.walk(branch)}
+    found: dict[str, bool] = {}
+    for node in ast.walk(tree):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            names = [node.module or ""]
+        for name in names:
+            top = name.partition(".")[0]
+            found[top] = found.get(top, True) and id(node) in inside
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
+    part = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    formats = path.parent.name == "formats"
+    for name, only_inside in imported(path).items():
+        if name in sys.stdlib_module_names or name in ALLOWED[part]:
+            continue
+        assert formats, f"{path.relative_to(ROOT)} imports {name}"
+        assert name in HEAVY, f"{path.relative_to(ROOT)} imports {name}"
+        assert only_inside, f"{path.relative_to(ROOT)} imports {name} on being imported itself"
+
+
+def test_the_command_names_its_sides_only_when_a_verb_is_called() -> None:
+    assert not set(imported(ROOT / "lectern.py")) & OURS
+
+
+def test_no_package_is_a_drawer() -> None:
+    drawers = {"utils", "util", "helpers", "common", "misc"}
+    assert not [path for path in MODULES if path.stem in drawers]
