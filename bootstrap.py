@@ -187,7 +187,9 @@ def set_up(stamp: str) -> None:
     into = ("--python", PYTHON)
     try:
         step(f"Installing uv {version}", environment, *pip, told=pin)
-        step("Installing requirements.lock", environment, UV, "pip", "sync", *into, "--require-hashes", LOCK)
+        # compiled now, once and on every core, rather than by each process that imports a package first
+        sync = (UV, "pip", "sync", *into, "--require-hashes", "--compile-bytecode", LOCK)
+        step("Installing requirements.lock", environment, *sync)
     except UnreachableError:
         STAMP.write_text(before, encoding="utf-8")
         raise
@@ -244,9 +246,9 @@ def step(title: str, environment: "dict[str, str]", *command: "Path | str", told
     import subprocess
     import time
 
-    print(title, end=" ... ", flush=True)
     began = time.monotonic()
     try:
+        print(title, end=" ... ", flush=True)
         done = subprocess.run(
             [str(word) for word in command],
             env=environment,
