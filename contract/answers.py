@@ -38,6 +38,8 @@ def from_model(values: Any, probabilities: Any, output: Output, rows: int) -> An
     Raises:
         PredictionFailed: it is no answer for `rows` rows of this output.
     """
+    if getattr(values, "shape", ())[1:] == (1,):  # what a model says that was fitted on a column of targets
+        values = values.squeeze(axis=1)
     found = _as_list(values)
     if len(found) != rows:
         raise PredictionFailed(f"The model gave {len(found)} answers for {rows} rows.")
@@ -79,9 +81,9 @@ def _as_list(array: Any) -> list[Any]:
 
 def _finite(numbers: list[Any]) -> list[float]:
     try:
-        found = [float(number) for number in numbers]
-    except (TypeError, ValueError):
+        finite = all(map(math.isfinite, numbers))
+    except (TypeError, OverflowError):
         raise PredictionFailed("The model answered something that is no number.") from None
-    if not all(map(math.isfinite, found)):
+    if not finite:
         raise PredictionFailed("The model answered a number that is not finite.")
-    return found
+    return list(map(float, numbers))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -13,6 +14,10 @@ from pathlib import Path
 from contract import manifest
 from contract.errors import ChecksumMismatch, ManifestInvalid, NotRegularFile
 from contract.manifest import MANIFEST, Manifest
+
+# what the system says of a link (Linux of one to a folder, macOS and the others), and of a socket
+_NO_FOLDER = {errno.ENOTDIR, errno.ELOOP}
+_NO_FILE = {errno.ELOOP, errno.ENXIO, errno.EOPNOTSUPP}
 
 
 class Artifact:
@@ -28,6 +33,7 @@ class Artifact:
         Raises:
             ManifestInvalid: it is missing or is no manifest.
             NotRegularFile: it, or the folder itself, is a link or something else than a file.
+            OSError: the file system failed; another time it may not.
         """
         try:
             with self._opened(MANIFEST) as (descriptor, size):
@@ -43,6 +49,7 @@ class Artifact:
         Raises:
             ChecksumMismatch: size or digest differ from the manifest's, or the manifest does not name the file.
             NotRegularFile: it is missing, a link of either kind, or no file.
+            OSError: the file system failed; another time it may not.
         """
         listed = self.manifest.files.get(name)
         if listed is None:
@@ -64,7 +71,7 @@ class Artifact:
         """Read every file that the manifest names.
 
         Raises:
-            ArtifactError: as `manifest` and `read` do.
+            ArtifactError, OSError: as `manifest` and `read` do.
         """
         for name in self.manifest.files:
             self.read(name)
@@ -74,14 +81,16 @@ class Artifact:
         """A descriptor and the size of a regular file that has no other name; a fifo in its place does not block."""
         try:
             folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except NotADirectoryError:  # what Linux says of a link, too
+        except OSError as error:
+            if error.errno not in _NO_FOLDER:
+                raise
             raise NotRegularFile(f"{self.folder.name} is not a folder of its own.") from None
         try:
             descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         except OSError as error:
-            if isinstance(error, FileNotFoundError):
+            if error.errno not in _NO_FILE:
                 raise
-            raise NotRegularFile(f"{name} cannot be opened as a file of its own: {error.strerror}.") from None
+            raise NotRegularFile(f"{name} is not a file of its own.") from None
         finally:
             os.close(folder)
         try:
@@ -94,5 +103,5 @@ class Artifact:
 
 
 def _read(descriptor: int, size: int) -> bytes:
-    with os.fdopen(os.dup(descriptor), "rb") as file:
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
         return file.read(size + 1)

@@ -7,18 +7,22 @@ is ever unpickled. The child ends when its parent closes the socket or dies.
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
+import os
+import select
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from pydantic_core import from_json, to_json
 
-from contract.answers import Answers, Columns
+from contract.answers import Answers, Columns, count
 from contract.artifact import Artifact
 from contract.errors import (
     ArtifactError,
@@ -30,6 +34,11 @@ from contract.errors import (
 )
 from contract.formats import FORMATS
 
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerProcess
+
+_USUAL = ["joblib", "pandas", "sklearn.compose", "sklearn.ensemble", "sklearn.pipeline", __name__]
+"""What most models need; a package that is not installed is left out."""
 _LENGTH = struct.Struct(">I")
 _ERRORS: dict[str, type[LecternError]] = {
     kind.__name__: kind for kind in (*ArtifactError.__subclasses__(), PredictionFailed)
@@ -39,21 +48,31 @@ _ERRORS: dict[str, type[LecternError]] = {
 class Child:
     """A model file loaded in a child process; answers one set of rows at a time."""
 
-    def __init__(self, artifact: Artifact, format_name: str, *, load_timeout_s: float, answer_timeout_s: float) -> None:
+    def __init__(
+        self,
+        artifact: Artifact,
+        format_name: str,
+        *,
+        load_timeout_s: float,
+        answer_timeout_s: float,
+        warm: bool = False,
+    ) -> None:
         """Start the process and have it load the file, which it verifies first.
+
+        A `warm` child is forked from a process that has the usual packages imported: the first one starts that process
+        (seconds), every further one takes milliseconds and shares its memory. Any other begins as a new interpreter.
 
         Raises:
             ArtifactError: the file could not be verified or loaded, or not in `load_timeout_s`.
         """
         self.answer_timeout_s = answer_timeout_s
         self._socket, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "contract.child", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
+        try:
+            with theirs:
+                self._process = _forked(theirs) if warm else _spawned(theirs)
+        except OSError as error:
+            self._socket.close()
+            raise LoadFailed(f"No process for the model could be started: {error.strerror}.") from error
         try:
             self._ask({"folder": str(artifact.folder.absolute()), "format": format_name}, load_timeout_s)
         except ModelCrashed:
@@ -72,22 +91,30 @@ class Child:
             ModelCrashed, DeadlineExceeded: the child is dead.
         """
         found = self._ask({"columns": columns}, self.answer_timeout_s)
-        return Answers(found["values"], found["probabilities"])
+        values, shares, rows = found.get("values"), found.get("probabilities"), count(columns)
+        if _is_list(values, rows) and (shares is None or _is_list(shares, rows)):
+            return Answers(values, shares)
+        self.close()
+        raise ModelCrashed("The process of the model said something that is no answer, and was ended.")
 
     @property
     def process_id(self) -> int:
         """The child's process number."""
+        assert self._process.pid is not None  # it was started
         return self._process.pid
 
     def close(self) -> None:
         """End the child, whatever it is doing."""
         self._socket.close()
         self._process.kill()
-        self._process.wait()
+        if isinstance(self._process, subprocess.Popen):
+            self._process.wait()
+        else:
+            self._process.join()
 
     def _ask(self, question: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        deadline = time.monotonic() + timeout_s
         try:
-            deadline = time.monotonic() + timeout_s
             self._socket.settimeout(timeout_s)
             _send(self._socket, question)
             answer = _receive(self._socket, deadline)
@@ -96,12 +123,33 @@ class Child:
             raise DeadlineExceeded(f"The model did not answer within {timeout_s:g} s.") from None
         except OSError:
             answer = None
+        except BaseException:  # the answer to this question must not become the answer to the next
+            self.close()
+            raise
         if answer is None:
             self.close()
             raise ModelCrashed("The process of the model died while it worked on these rows.")
-        if "error" in answer:
-            raise _ERRORS[answer["error"]](answer["message"])
+        if answer.get("error") in _ERRORS:
+            raise _ERRORS[answer["error"]](answer.get("message"))
         return answer
+
+
+def _spawned(theirs: socket.socket) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", "-m", "contract.child", str(theirs.fileno())]
+    return subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+
+
+def _forked(theirs: socket.socket) -> ForkServerProcess:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_USUAL)
+    process = context.Process(target=_live, args=(theirs,), daemon=True)
+    process.start()
+    return process
+
+
+def _is_list(found: Any, length: int) -> TypeGuard[list[Any]]:
+    """Whether `found` is a list of that length: a file that runs code can have its process send anything."""
+    return isinstance(found, list) and len(found) == length
 
 
 def _send(peer: socket.socket, document: dict[str, Any]) -> None:
@@ -110,17 +158,24 @@ def _send(peer: socket.socket, document: dict[str, Any]) -> None:
 
 
 def _receive(peer: socket.socket, deadline: float | None = None) -> dict[str, Any] | None:
-    """The next document, or None when the other end is gone."""
+    """The next document, or None when the other end is gone or talks nonsense."""
     head = _receive_bytes(peer, _LENGTH.size, deadline)
     content = head and _receive_bytes(peer, _LENGTH.unpack(head)[0], deadline)
-    return from_json(content) if content else None
+    try:
+        found = from_json(content or b"")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _receive_bytes(peer: socket.socket, size: int, deadline: float | None) -> bytes | None:
     content = bytearray()
     while len(content) < size:
         if deadline is not None:
-            peer.settimeout(max(deadline - time.monotonic(), 0.001))
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            peer.settimeout(left)
         chunk = peer.recv(min(size - len(content), 1 << 20))
         if not chunk:
             return None
@@ -128,10 +183,13 @@ def _receive_bytes(peer: socket.socket, size: int, deadline: float | None) -> by
     return bytes(content)
 
 
-def main(descriptor: int) -> None:
+def _live(parent: socket.socket) -> None:
     """The child's life: load what the first frame names, then answer each frame that follows."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process in its own time
-    with socket.socket(fileno=descriptor) as parent, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  # what a model prints is nobody's to read
+        os.dup2(nowhere.fileno(), 1)
+    with parent, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        threading.Thread(target=_end_with, args=[parent], daemon=True).start()
         order = _receive(parent)
         if order is None:
             return
@@ -152,9 +210,17 @@ def main(descriptor: int) -> None:
                 _send(parent, {"values": answers.values, "probabilities": answers.probabilities})
 
 
+def _end_with(parent: socket.socket) -> None:
+    """End this process as soon as the other end is closed, even in the middle of an answer."""
+    hung_up = select.poll()
+    hung_up.register(parent, 0)  # what is always reported: that nobody is there
+    hung_up.poll()
+    os._exit(0)
+
+
 def _as_document(error: LecternError) -> dict[str, Any]:
     return {"error": type(error).__name__, "message": str(error)}
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    _live(socket.socket(fileno=int(sys.argv[1])))

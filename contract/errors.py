@@ -9,7 +9,7 @@ LecternError
 ├── StoreError
 │   ├── ModelNotFound
 │   ├── VersionNotFound
-│   └── PublishFailed       nothing became visible
+│   └── PublishFailed       no version was made
 ├── ArtifactError           a version that must not be served; `code` is its short name
 │   ├── ManifestInvalid     ├── NotRegularFile      ├── ChecksumMismatch
 │   ├── FormatMismatch      ├── EnvironmentMismatch ├── LoadFailed
@@ -24,6 +24,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import ClassVar
+
+_MOST_SHOWN = 20
 
 
 class LecternError(Exception):
@@ -67,11 +69,11 @@ class VersionNotFound(StoreError):
 
     def __init__(self, model: str, version: object, known: Sequence[int]) -> None:
         self.model, self.version, self.known = model, version, tuple(known)
-        super().__init__(f"Model '{model}' has no version {version}; {_holds(known[-20:], 'it has none yet')}.")
+        super().__init__(f"Model '{model}' has no version {version}; {_holds(known, 'it has none yet')}.")
 
 
 class PublishFailed(StoreError):
-    """The artifact could not be made durable; no reader can see any part of it."""
+    """The artifact could not be made a durable version; the message says if a reader can see it all the same."""
 
 
 class ArtifactError(LecternError):
@@ -145,4 +147,7 @@ class DeadlineExceeded(PredictionError):
 
 
 def _holds(known: Sequence[object], nothing: str) -> str:
-    return f"the store holds {', '.join(map(str, known))}" if known else nothing
+    if not known:
+        return nothing
+    omitted = "…, " if len(known) > _MOST_SHOWN else ""
+    return f"the store holds {omitted}{', '.join(map(str, known[-_MOST_SHOWN:]))}"

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol
 
-from pydantic_core import from_json, to_json
+from pydantic import ValidationError
+from pydantic_core import to_json
 
 from contract.answers import Answers, Columns, count, difference
 from contract.errors import ManifestInvalid, PredictionError, SelfTestFailed, SelfTestMismatch
-from contract.signature import Signature
+from contract.signature import Record, Scalar, Signature
 
 GOLDEN = "golden.json"
 MAX_ROWS = 20
+_UNREADABLE = f"{GOLDEN} is not a document of golden rows."
+
+
+class _Document(Record):
+    """The golden rows as they are stored."""
+
+    rows: dict[str, list[Any]]
+    values: list[Scalar]
+    probabilities: list[list[float]] | None
 
 
 class Model(Protocol):
@@ -47,10 +58,13 @@ def read(document: bytes) -> tuple[Columns, Answers]:
         ManifestInvalid: the document is not what `write` makes.
     """
     try:
-        found: dict[str, Any] = from_json(document)
-        return found["rows"], Answers(found["values"], found["probabilities"])
-    except (ValueError, KeyError, TypeError):
-        raise ManifestInvalid(f"{GOLDEN} is not a document of golden rows.") from None
+        found = _Document.model_validate_json(document)
+    except ValidationError:
+        raise ManifestInvalid(_UNREADABLE) from None
+    lists = [found.values, *found.rows.values(), *([] if found.probabilities is None else [found.probabilities])]
+    if not found.rows or len(set(map(len, lists))) != 1:
+        raise ManifestInvalid(_UNREADABLE)
+    return dict(found.rows), Answers(found.values, found.probabilities)
 
 
 def reproduce(model: Model, document: bytes, signature: Signature, tolerance: float) -> None:
@@ -58,16 +72,18 @@ def reproduce(model: Model, document: bytes, signature: Signature, tolerance: fl
 
     Raises:
         SelfTestFailed: it could not.
-        SelfTestMismatch: a label differs, or a number by more than `tolerance`.
+        SelfTestMismatch: a class differs, or a number by more than `tolerance`.
+        ManifestInvalid: they are no golden rows for this signature.
     """
     columns, expected = read(document)
     try:
         found = model.answer(columns)
     except PredictionError as error:
         raise SelfTestFailed(f"The model could not answer its golden rows: {error}") from error
-    apart = difference(found, expected, relative=signature.output.task == "regression")
+    try:
+        apart = difference(found, expected, relative=signature.output.task == "regression")
+    except (TypeError, ValueError):
+        raise ManifestInvalid(_UNREADABLE) from None
     if apart > tolerance:
-        raise SelfTestMismatch(
-            f"The model answers its golden rows otherwise than when it was fitted: they differ by {apart:.2g}, "
-            f"{tolerance:g} is allowed."
-        )
+        what = "a class differs" if math.isinf(apart) else f"a number differs by {apart:.2g}, {tolerance:g} is allowed"
+        raise SelfTestMismatch(f"The model answers its golden rows otherwise than when it was fitted: {what}.")

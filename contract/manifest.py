@@ -6,12 +6,14 @@ Written last when an artifact is staged, read first when one is loaded.
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AwareDatetime, Field, JsonValue, ValidationError
 
 from contract.errors import ManifestInvalid
-from contract.signature import Record, Scalar, Signature
+from contract.signature import Record, Signature
 
 MANIFEST = "manifest.json"
 FORMAT_NUMBER = 1
@@ -62,7 +64,7 @@ class Manifest(Record):
     description: str = ""
     signature: Signature
     runtime: Runtime
-    parameters: dict[str, Any] = Field(default_factory=dict)
+    parameters: dict[str, JsonValue] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
     environment: dict[str, str] = Field(default_factory=dict)
     """Version of Python and of each package the fitted object came from."""
@@ -83,29 +85,34 @@ def parse(document: bytes) -> Manifest:
     if len(document) > MAX_BYTES:
         raise ManifestInvalid(f"The manifest has {len(document):,} bytes; {MAX_BYTES:,} are allowed.")
     try:
-        found = json.loads(document.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constants)
+        found = json.loads(
+            document.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_finite, parse_float=_finite
+        )
     except (ValueError, RecursionError) as error:
         raise ManifestInvalid(f"The manifest is not sound JSON: {str(error)[:200]}.") from None
     if not isinstance(found, dict):
         raise ManifestInvalid(f"The manifest is a JSON {type(found).__name__}, not an object.")
     if found.get("manifest_format") != FORMAT_NUMBER:
-        number = str(found.get("manifest_format"))[:20]
+        number = repr(found.get("manifest_format"))[:20]
         raise ManifestInvalid(f"The manifest has format number {number}; this Lectern reads {FORMAT_NUMBER}.")
     try:
         return Manifest.model_validate_json(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(map(str, first["loc"]))[:100]
-        raise ManifestInvalid(f"The manifest is wrong at '{place}': {first['msg'][:200]}.") from None
+        raise ManifestInvalid(f"The manifest is wrong at {place!r}: {first['msg'][:200]}.") from None
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        twice = next(key for key, _ in pairs if [k for k, _ in pairs].count(key) > 1)
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
         raise ValueError(f"the key {twice[:60]!r} stands twice")
     return found
 
 
-def _no_constants(name: str) -> Scalar:
-    raise ValueError(f"{name} is no number")
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return number

@@ -59,13 +59,19 @@ class Settings(BaseModel):
         """Name, value, source and description of every setting."""
         rows = []
         for field, info in type(self).model_fields.items():
-            name, value = self.variable(field), getattr(self, field)
-            if field not in self.model_fields_set:
-                source = "default"
-            else:
-                source = "environment" if environment.get(name) == str(value) else "command line"
-            rows.append((name, str(value), source, info.description or ""))
+            name = self.variable(field)
+            source = self._source(field, environment.get(name, ""))
+            rows.append((name, str(getattr(self, field)), source, info.description or ""))
         return rows
+
+    def _source(self, field: str, text: str) -> str:
+        if field not in self.model_fields_set:
+            return "default"
+        try:
+            same = bool(text) and getattr(type(self)(**{field: text}), field) == getattr(self, field)
+        except ValidationError:
+            same = False
+        return "environment" if same else "command line"
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 Scalar = bool | int | float | str
 FieldType = Literal["float", "integer", "boolean", "string", "category"]
@@ -13,7 +13,7 @@ FieldType = Literal["float", "integer", "boolean", "string", "category"]
 class Record(BaseModel):
     """Part of the manifest: never changed after it was made, and nothing unknown in it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True, defer_build=True)
 
 
 class Field(Record):
@@ -45,6 +45,12 @@ class Output(Record):
     """The same classes as callers know them."""
     probabilities: bool = False
 
+    @model_validator(mode="after")
+    def _paired(self) -> Self:
+        if len(self.labels) != len(self.classes) or (self.task == "classification") != bool(self.labels):
+            raise ValueError("each label has one class, and a regression has neither")
+        return self
+
 
 class Signature(Record):
     """The inputs in the order the fitted object takes them, and the output."""
@@ -53,6 +59,12 @@ class Signature(Record):
     """Whether the fitted object takes a DataFrame or a two-dimensional array."""
     inputs: tuple[Field, ...]
     output: Output
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if not 0 < len(set(self.names)) == len(self.inputs):
+            raise ValueError("there is at least one input, and no two have the same name")
+        return self
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -6,8 +6,8 @@ where the number is taken, and only then is anything visible.
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import shutil
 from pathlib import Path
 
 from contract.artifact import Artifact
@@ -35,11 +35,11 @@ class Store:
 
     def models(self) -> list[str]:
         """The names of all models that have a version, sorted."""
-        return sorted(name for name in _entries(self.root) if _is_name(name) and self.versions(name))
+        return sorted(name for name in _entries(self.root) if self.versions(name))
 
     def versions(self, model: str) -> list[int]:
         """The versions of a model, ascending; what is no version's name is passed over."""
-        numbers = (parse_version(name) for name in _entries(self.root / model))
+        numbers = map(parse_version, _entries(self.root / model) if _is_name(model) else ())
         return sorted(number for number in numbers if number is not None)
 
     def artifact(self, model: str, version: int | None = None) -> Artifact:
@@ -48,7 +48,7 @@ class Store:
         Raises:
             ModelNotFound, VersionNotFound: the store does not hold it.
         """
-        versions = self.versions(model) if _is_name(model) else []
+        versions = self.versions(model)
         if not versions:
             raise ModelNotFound(model, self.models())
         version = versions[-1] if version is None else version
@@ -71,24 +71,26 @@ class Store:
         """Make a sealed stage the next version of the model its manifest names; return the number.
 
         Raises:
-            PublishFailed: the file system refused; no reader saw anything, and the stage is gone.
+            ManifestInvalid: the stage is not sealed.
+            NameRefused: no model may be called that.
+            PublishFailed: the file system refused; the stage is gone, and the message says what readers see.
         """
-        model = check_model_name(Artifact(stage.folder).manifest.model)
-        folder = self.root / model
+        folder, outcome = self.root, "Nothing became visible"
         try:
+            folder /= check_model_name(Artifact(stage.folder).manifest.model)
             folder.mkdir(exist_ok=True)
             sync_folder(self.root)
             version = self._claim(stage, folder)
             try:
                 sync_folder(folder)
             except OSError:
-                _withdraw(folder, version)
+                outcome = _withdraw(folder, version)
                 raise
         except OSError as error:
             stage.discard()
             raise PublishFailed(
-                f"Could not publish '{model}': {error.strerror} ({folder}). "
-                "Nothing became visible; make room or mend the disk and export again."
+                f"Could not publish to {folder}: {error.strerror}. "
+                f"{outcome}; make room or mend the disk and export again."
             ) from error
         return version
 
@@ -112,15 +114,20 @@ def _next_number(folder: Path) -> int:
     return max((number for number in map(parse_version, names) if number is not None), default=0) + 1
 
 
-def _withdraw(folder: Path, version: int) -> None:
-    """Take back a version whose name may not survive a power failure; its empty shell keeps the number taken."""
+def _withdraw(folder: Path, version: int) -> str:
+    """Take back a version whose name may not survive a power failure; its empty shell keeps the number taken.
+
+    Return what became of it.
+    """
     shell = folder / f"{_WITHDRAWN}{version}"
-    (folder / str(version)).rename(shell)
-    for path in shell.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+    try:
+        (folder / str(version)).rename(shell)
+    except OSError:
+        return f"Version {version} is whole and can be seen, but may not survive a power failure"
+    with contextlib.suppress(OSError):
+        for path in shell.iterdir():
+            path.unlink()
+    return f"Version {version} was taken back"
 
 
 def _entries(folder: Path) -> list[str]:

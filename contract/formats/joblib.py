@@ -81,14 +81,21 @@ class FittedObject:
 
 
 def as_inputs(columns: Columns, signature: Signature) -> Any:
-    """The rows as the fitted object takes them: a DataFrame or an n by fields array, with the dtypes of the fit."""
+    """The rows as the fitted object takes them: a DataFrame or an n by fields array, with the dtypes of the fit.
+
+    Raises:
+        PredictionFailed: a number does not fit its dtype.
+    """
     import numpy as np
     import pandas as pd
 
-    if signature.container == "array":
-        matrix = [columns[name] for name in signature.names]
-        return np.array(matrix, dtype=np.float64).T.astype(signature.inputs[0].dtype)
-    return pd.DataFrame({field.name: _series(columns[field.name], field) for field in signature.inputs})
+    try:
+        with np.errstate(over="raise"):
+            if signature.container == "array":
+                return np.array([columns[name] for name in signature.names], dtype=signature.inputs[0].dtype).T
+            return pd.DataFrame({field.name: _series(columns[field.name], field) for field in signature.inputs})
+    except ArithmeticError:
+        raise PredictionFailed("A number does not fit the type that the model was fitted on.") from None
 
 
 def _series(values: Any, field: Field) -> Any:

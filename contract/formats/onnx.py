@@ -83,16 +83,23 @@ class Graph:
         self.feed = self._matrix if plan.layout == "matrix" else self._columns
 
     def answer(self, columns: Columns) -> Answers:
-        """Answer n rows."""
+        """Answer n rows.
+
+        Raises:
+            PredictionFailed: the graph could not, or a number is too large for it.
+        """
+        output = self.signature.output
         try:
-            values, *probabilities = self.session.run(None, self.feed(columns))
+            with np.errstate(over="raise", invalid="ignore"):
+                values, *probabilities = self.session.run(None, self.feed(columns))
+                shares = _shares(probabilities[0]) if output.probabilities else None
+            return from_model(values, shares, output, count(columns))
+        except PredictionFailed:
+            raise
+        except ArithmeticError:
+            raise PredictionFailed(f"A number is too large for the graph, which computes in {self.dtype}.") from None
         except Exception as error:
             raise PredictionFailed(f"The graph could not run these rows ({type(error).__name__}).") from error
-        output = self.signature.output
-        if output.task == "regression":
-            values = values.reshape(-1)
-        shares = _shares(probabilities[0]) if output.probabilities else None
-        return from_model(values, shares, output, count(columns))
 
     def _matrix(self, columns: Columns) -> dict[str, Any]:
         # None becomes NaN in a float array

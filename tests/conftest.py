@@ -1,0 +1,72 @@
+"""What many tests ask for."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from contract.store import Store
+
+settings.register_profile("lectern", derandomize=True, deadline=None)
+settings.load_profile("lectern")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store, its folder not yet made."""
+    return Store(tmp_path / "store")
+
+
+WriteNotebook = Callable[..., Path]
+
+
+@pytest.fixture
+def write_notebook(tmp_path: Path) -> WriteNotebook:
+    """Write a training notebook: the source of its parameters cell, then those of its other code cells."""
+
+    def write(parameters: str, *sources: str, name: str = "notebook", **metadata: Any) -> Path:
+        cells: list[dict[str, Any]] = [
+            {
+                "cell_type": "code",
+                "execution_count": None,
+                "id": f"cell-{n}",
+                "metadata": {},
+                "outputs": [],
+                "source": s,
+            }
+            for n, s in enumerate([parameters, *sources])
+        ]
+        cells[0]["metadata"] = {"tags": ["parameters"]}
+        path = tmp_path / f"{name}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        document = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+        path.write_text(json.dumps(document), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def example_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with the models of the notebooks iris and cardio, trained once per test run; to be read, not written."""
+    from filelock import FileLock
+
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has its own folder in the one of the run
+        shared = shared.parent
+    store = Store(shared / "example-store")
+    notebooks = [Path(__file__).parents[1] / "notebooks" / "training" / f"{name}.ipynb" for name in ("iris", "cardio")]
+    own = {name: value for name, value in os.environ.items() if not name.startswith("LECTERN_")}
+    with FileLock(f"{store.root}.lock"):
+        if not store.root.exists():
+            unfinished = store.root.with_suffix(".unfinished")
+            command = [sys.executable, "-m", "pipeline", "train", *map(str, notebooks), "--store", str(unfinished)]
+            subprocess.run(command, env=own, check=True)
+            unfinished.rename(store.root)
+    return store

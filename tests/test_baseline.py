@@ -1,0 +1,74 @@
+"""contract.baseline: the counts that later rows are compared with."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contract.answers import Columns
+from contract.baseline import Baseline, Counts, count, measure
+from contract.signature import Field, FieldType, Output, Signature
+
+
+def signature(**types: FieldType) -> Signature:
+    fields = tuple(Field(name=name, type=kind, dtype="object") for name, kind in types.items())
+    return Signature(container="frame", inputs=fields, output=Output(task="regression"))
+
+
+def measured(kind: FieldType, values: list[Any]) -> Counts:
+    return measure({"x": values}, signature(x=kind)).fields["x"]
+
+
+def test_numbers_are_counted_between_their_deciles() -> None:
+    values = np.random.default_rng(0).permutation(1000).tolist()
+    found = measured("integer", values)
+    assert found.edges == pytest.approx([99.9, 199.8, 299.7, 399.6, 499.5, 599.4, 699.3, 799.2, 899.1])
+    assert found.counts == (100,) * 10
+    assert (found.values, found.missing) == ((), 0)
+
+
+def test_a_number_on_an_edge_belongs_to_the_right() -> None:
+    assert count([0.9, 1.0, 1.5, 2.0, 99.0], edges=(1.0, 2.0)).counts == (1, 2, 2)
+
+
+def test_few_distinct_numbers_have_few_edges() -> None:
+    assert measured("float", [0.0] * 50 + [1.0] * 50) == Counts(edges=(0.0, 0.5, 1.0), counts=(0, 50, 0, 50), missing=0)
+    assert measured("float", [7.0] * 5) == Counts(edges=(7.0,), counts=(0, 5), missing=0)
+
+
+def test_missing_values_are_counted_apart() -> None:
+    assert measured("float", [None, 7.0, None]) == Counts(edges=(7.0,), counts=(0, 1), missing=2)
+    assert measured("string", ["a", None, "a"]) == Counts(values=("a",), counts=(2, 0), missing=1)
+    assert measured("float", [None, None]) == Counts(counts=(0,), missing=2)
+    assert measured("float", []) == Counts(counts=(0,), missing=0)
+
+
+def test_what_is_no_number_is_counted_by_value() -> None:
+    assert measured("string", ["b", "a", "b"]) == Counts(values=("a", "b"), counts=(1, 2, 0), missing=0)
+    assert measured("category", ["b"]) == Counts(values=("b",), counts=(1, 0), missing=0)
+    assert measured("boolean", [True, False, True]) == Counts(values=("False", "True"), counts=(1, 2, 0), missing=0)
+
+
+def test_only_the_most_common_values_are_counted_by_name() -> None:
+    values = [str(number) for number in range(100) for _ in range(200 - number)]
+    found = measured("string", values)
+    assert set(found.values) == {str(number) for number in range(50)}
+    assert found.counts[-1] == sum(200 - number for number in range(50, 100))
+    assert sum(found.counts) == len(values)
+
+
+def test_later_rows_are_counted_alike() -> None:
+    before = measured("string", ["a", "b"])
+    assert count(["b", "c", None, "d"], values=before.values) == Counts(values=("a", "b"), counts=(0, 1, 2), missing=1)
+    numbers = measured("float", [float(number) for number in range(100)])
+    after = count([-1e9, 1e9, None], edges=numbers.edges)
+    assert (after.counts[0], after.counts[-1], sum(after.counts), after.missing) == (1, 1, 2, 1)
+    assert count([], edges=numbers.edges).counts == (0,) * 10
+
+
+def test_a_baseline_has_all_fields_and_comes_back_as_it_was() -> None:
+    columns: Columns = {"n": [0.1, None, 0.3], "s": ["a", "b", None], "b": [True, None, False]}
+    found = measure(columns, signature(n="float", s="string", b="boolean"))
+    assert found.rows == 3
+    assert list(found.fields) == ["n", "s", "b"]
+    assert Baseline.model_validate_json(found.model_dump_json()) == found
