@@ -37,12 +37,13 @@ class Exported:
         return "\n".join([*lines, f"  {self._call()}"])
 
     def _repr_html_(self) -> str:
-        head = f"<th></th><th>this</th>{f'<th>version {self._earlier()}</th>' if self.before else ''}"
-        body = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th><td>{now}</td>{f'<td>{was}</td>' if self.before else ''}</tr>"
-            for name, now, was in self._rows()
-        )
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" if body else ""
+        earlier = f"<th>version {self._earlier()}</th>" if self.before else ""
+        body = ""
+        for name, now, was in self._rows():
+            beside = f"<td>{was}</td>" if self.before else ""
+            body += f"<tr><th style='text-align:left'>{escape(name)}</th><td>{now}</td>{beside}</tr>"
+        head = f"<thead><tr><th></th><th>this</th>{earlier}</tr></thead>"
+        table = f"<table>{head}<tbody>{body}</tbody></table>" if body else ""
         return (
             f"<div><p><strong>{escape(self._title())}</strong><br>{escape(self._runtime())}</p>{table}"
             f"<p><code>{escape(self._call())}</code></p></div>"

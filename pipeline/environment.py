@@ -12,7 +12,9 @@ _ALWAYS = ("numpy", "pandas", "scikit-learn", "joblib", "cloudpickle", "onnxrunt
 def describe(model: Any) -> dict[str, str]:
     """Python's version, and that of each package that an artifact needs or that `model` comes from."""
     package = type(model).__module__.partition(".")[0]
-    names = {*_ALWAYS, *metadata.packages_distributions().get(package, [])}
+    # the look-up reads the files of every installed package
+    others = [] if package in ("sklearn", "__main__") else metadata.packages_distributions().get(package, [])
+    names = {*_ALWAYS, *others}
     return {"python": platform.python_version()} | {name: _version(name) for name in sorted(names)}
 
 

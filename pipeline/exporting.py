@@ -6,9 +6,10 @@ reproduce its golden rows → publish; under the runner the last step is the run
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,24 @@ import numpy as np
 import pandas as pd
 
 from contract import baseline, golden
-from contract.answers import Answers, Columns, difference, from_model
+from contract.answers import Answers
 from contract.artifact import Artifact
 from contract.child import Child
-from contract.errors import ArtifactError, ExportRefused, LecternError, PredictionError
+from contract.errors import (
+    ArtifactError,
+    ExportRefused,
+    LecternError,
+    PublishFailed,
+    SelfTestMismatch,
+)
 from contract.formats import FORMATS, joblib
 from contract.formats.joblib import FittedObject
 from contract.manifest import Manifest, Run, Runtime
 from contract.names import check_model_name
-from contract.signature import Output, Scalar, Signature
+from contract.signature import Output, Signature
 from contract.staging import Stage
 from contract.store import Store
-from pipeline import environment, metrics, signatures
+from pipeline import asking, environment, metrics, signatures
 from pipeline.display import Exported
 from pipeline.parity import choose_runtime
 from pipeline.settings import TrainSettings
@@ -45,7 +52,7 @@ def export(
     targets: Any = None,
     *,
     all_rows: Any = None,
-    classes: Sequence[Scalar] | Mapping[Any, Scalar] | None = None,
+    classes: signatures.Classes | None = None,
     bounds: signatures.Bounds | None = None,
     units: Mapping[str, str] | None = None,
     description: str = "",
@@ -75,16 +82,17 @@ def export(
     Raises:
         ExportRefused: the model cannot be exported like this; the message says what to change.
         NameRefused: no model may be called `name`.
-        PublishFailed: the store could not take it; nothing became visible.
+        SettingsRefused: a variable LECTERN_TRAIN_… of the environment is unknown or has an unusable value.
+        PublishFailed: the store could not take it; no version was made.
     """
     settings = TrainSettings.read(os.environ)
     check_model_name(name)
     store = settings.open_store()
     frame, container = signatures.as_frame(inputs, "inputs")
     everything = frame if all_rows is None else signatures.as_frame(all_rows, "all_rows")[0]
-    if list(everything.columns) != list(frame.columns):
-        raise ExportRefused("inputs and all_rows must have the same columns in the same order.")
-    _check_fitted(model)
+    _check_columns(frame, everything)
+    _check_texts(description, units or {})
+    said = asking.ask(model, inputs)
     signature = Signature(
         container=container,
         inputs=signatures.infer_inputs(everything, _example(frame), bounds or {}, units or {}),
@@ -92,12 +100,11 @@ def export(
     )
     columns = signatures.as_columns(frame)
     fitted = FittedObject(model, signature)
-    answers = _answers(fitted, columns, inputs)
+    answers = asking.answers(fitted, columns, said)
+    answered = [(columns, answers)]
     if not keep_rows:
-        columns, signature, fitted = _drawn(everything, signature, model)
-        golden_answers = _answers(fitted, columns, None)
-    else:
-        golden_answers = answers
+        signature, drawn = signatures.draw(signature, golden.MAX_ROWS)
+        answered.append((drawn, asking.answers(fitted, drawn)))
     truth = None if targets is None else _truth(targets, signature.output, len(frame))
     manifest = Manifest(
         model=name,
@@ -109,7 +116,7 @@ def export(
         environment=environment.describe(model),
         run=Run(kind="papermill" if settings.stage else "interactive"),
     )
-    runtime, graph = choose_runtime(fitted, manifest, everything)
+    runtime, graph = choose_runtime(fitted, manifest, everything, answered)
     manifest = manifest.model_copy(update={"runtime": runtime})
 
     stage = _open_stage(store, settings)
@@ -117,7 +124,7 @@ def export(
         _save(model, stage.path(joblib.FILE))
         if graph is not None:
             stage.path(FORMATS["onnx"].file).write_bytes(graph)
-        stage.path(golden.GOLDEN).write_bytes(golden.write(*golden.choose(columns, golden_answers)))
+        stage.path(golden.GOLDEN).write_bytes(golden.write(*golden.choose(*answered[-1])))
         counted = baseline.measure(signatures.as_columns(everything), signature)
         stage.path(baseline.BASELINE).write_text(counted.model_dump_json())
         if keep_rows and truth is not None:
@@ -126,8 +133,8 @@ def export(
         _prove(stage, settings.load_timeout_s)
     except OSError as error:
         stage.discard()
-        raise ExportRefused(
-            f"Could not write to the store {store.root}: {error.strerror}. Nothing became visible."
+        raise PublishFailed(
+            f"Could not write to the store {store.root}: {error.strerror}. No version was made."
         ) from error
     except BaseException:
         stage.discard()
@@ -137,44 +144,22 @@ def export(
     return Exported(manifest, version, store.root, before)
 
 
-def _check_fitted(model: Any) -> None:
-    if isinstance(model, type) or not callable(getattr(model, "predict", None)):
+def _check_columns(frame: pd.DataFrame, everything: pd.DataFrame) -> None:
+    names, others = list(frame.columns), list(everything.columns)
+    if names != others:
         raise ExportRefused(
-            f"The first argument is {model!r:.80}, which has no `predict`; give the fitted model, e.g. export(model, …)."
+            f"inputs has the columns {', '.join(names)}; all_rows has {', '.join(others)}: "
+            "give both the same, in the same order."
         )
-    from sklearn.base import BaseEstimator
-    from sklearn.exceptions import NotFittedError
-    from sklearn.utils.validation import check_is_fitted
-
-    if isinstance(model, BaseEstimator):
-        try:
-            check_is_fitted(model)
-        except NotFittedError:
-            raise ExportRefused(
-                f"This {type(model).__name__} is not fitted yet; call its `fit` before export."
-            ) from None
+    if TRUTH in names:
+        raise ExportRefused(f"A column is called '{TRUTH}', the name for the truth among held-out rows; rename it.")
 
 
-def _answers(fitted: FittedObject, columns: Columns, inputs: Any) -> Answers:
-    """What the fitted object says of the rows as the service will hand them over; must be what it says of `inputs`."""
-    try:
-        answers = fitted.answer(columns)
-        if inputs is not None:
-            output = fitted.signature.output
-            shares = fitted.fitted.predict_proba(inputs) if output.probabilities else None
-            direct = from_model(fitted.fitted.predict(inputs), shares, output, len(inputs))
-            apart = difference(answers, direct, relative=output.task == "regression")
-            if apart > FORMATS["joblib"].tolerance:
-                raise ExportRefused(
-                    "The model answers the same rows otherwise when they come as a request: a column holds values that "
-                    "JSON cannot carry exactly, or a step looks at the other rows."
-                )
-    except PredictionError as error:
-        cause = f" ({error.__cause__})" if error.__cause__ else ""
-        raise ExportRefused(
-            f"{error}{cause} Are `inputs` the rows the model was fitted on, with the same columns in the same order?"
-        ) from error
-    return answers
+def _check_texts(description: Any, units: Mapping[str, Any]) -> None:
+    named = {"description=": description} | {f"The unit of '{name}'": unit for name, unit in units.items()}
+    for what, text in named.items():
+        if not isinstance(text, str):
+            raise ExportRefused(f"{what} is {text!r:.60}; give a text.")
 
 
 def _example(frame: pd.DataFrame) -> pd.Series[Any]:
@@ -183,29 +168,15 @@ def _example(frame: pd.DataFrame) -> pd.Series[Any]:
     return (frame if whole.empty else whole).astype(object).iloc[0]
 
 
-def _drawn(frame: pd.DataFrame, signature: Signature, model: Any) -> tuple[Columns, Signature, FittedObject]:
-    """Rows that nobody had, drawn column by column from the observed ranges and levels, and a signature that shows one."""
-    rng = np.random.default_rng(0)
-    columns: dict[str, Sequence[Any]] = {}
-    for field in signature.inputs:
-        if field.observed is not None:
-            low, high = field.observed
-            drawn = rng.uniform(low, high, size=golden.MAX_ROWS)
-            columns[field.name] = drawn.round().astype(int).tolist() if field.type == "integer" else drawn.tolist()
-        else:
-            choices = [False, True] if field.type == "boolean" else list(field.levels or ("text",))
-            columns[field.name] = [choices[i] for i in rng.integers(len(choices), size=golden.MAX_ROWS)]
-    fields = tuple(f.model_copy(update={"example": columns[f.name][0]}) for f in signature.inputs)
-    drawn_signature = signature.model_copy(update={"inputs": fields})
-    return columns, drawn_signature, FittedObject(model, drawn_signature)
-
-
 def _truth(targets: Any, output: Output, rows: int) -> list[Any]:
     found = np.asarray(targets)
     if found.shape not in ((rows,), (rows, 1)):
         raise ExportRefused(f"targets has the shape {found.shape}; {rows} rows of inputs need {rows} true values.")
     values = found.reshape(-1).tolist()
     if output.task == "regression":
+        strange = [value for value in values if not (isinstance(value, int | float) and math.isfinite(value))]
+        if strange:
+            raise ExportRefused(f"targets holds {strange[0]!r:.60}, which is no finite number; leave those rows out.")
         return values
     names = dict(zip(output.labels, output.classes, strict=True))
     unknown = [value for value in values if value not in names]
@@ -218,11 +189,13 @@ def _truth(targets: Any, output: Output, rows: int) -> list[Any]:
 
 def _metrics(answers: Answers, truth: list[Any] | None, output: Output, given: Mapping[str, float]) -> dict[str, float]:
     found = {} if truth is None else metrics.measure(answers, truth, output)
-    for name, value in given.items():
-        try:
-            found[str(name)] = float(value)
-        except (TypeError, ValueError):
-            raise ExportRefused(f"metrics= has {value!r:.60} for '{name}'; a metric is one number.") from None
+    try:
+        found |= {str(name): float(value) for name, value in dict(given).items()}
+    except (TypeError, ValueError):
+        raise ExportRefused(f"metrics= is {given!r:.80}; give names and numbers, e.g. {{'cost': 1.5}}.") from None
+    for name, value in found.items():
+        if not math.isfinite(value):
+            raise ExportRefused(f"metrics= has {value} for '{name}'; a metric is a finite number.")
     return found
 
 
@@ -258,7 +231,11 @@ def _prove(stage: Stage, timeout_s: float) -> None:
                     kind.load(artifact.read(kind.file), manifest), rows, manifest.signature, kind.tolerance
                 )
     except ArtifactError as error:
-        raise ExportRefused(f"The saved model does not work outside this notebook: {error}") from error
+        hint = " Does a step look at the other rows, or at something in this notebook?"
+        raise ExportRefused(
+            f"The saved model does not work outside this notebook: {error}"
+            f"{hint if isinstance(error, SelfTestMismatch) else ''}"
+        ) from error
 
 
 def _write_evaluation(frame: pd.DataFrame, truth: list[Any], path: Path) -> None:
@@ -276,7 +253,10 @@ def _open_stage(store: Store, settings: TrainSettings) -> Stage:
         raise ExportRefused(
             "This run has exported a model already; one training notebook makes one version of one model."
         )
-    stage.folder.mkdir(exist_ok=True)
+    try:
+        stage.folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise PublishFailed(f"Cannot write to the stage {stage.folder}: {error.strerror}.") from error
     return stage
 
 

@@ -22,7 +22,8 @@ def measure(answers: Answers, truth: Sequence[Any], output: Output) -> dict[str,
 
     Classification: accuracy, balanced accuracy, macro F1, and where there are probabilities log loss (nats) and the
     area under the ROC curve (one against the rest, macro mean). Regression: R², mean absolute and root mean squared
-    error in the target's unit. A metric that the rows do not define is left out.
+    error in the target's unit. A metric that the rows do not define is left out, and so are the two of probabilities
+    where these are none: outside 0 to 1, or not 1 in sum.
     """
     found = _regression(answers, truth) if output.task == "regression" else _classification(answers, truth, output)
     return {name: float(value) for name, value in found.items() if math.isfinite(value)}
@@ -47,8 +48,8 @@ def _classification(answers: Answers, truth: Sequence[Any], output: Output) -> d
             "balanced_accuracy": metrics.balanced_accuracy_score(true, said),
             "f1_macro": metrics.f1_score(true, said, average="macro", labels=known, zero_division=0),
         }
-        if answers.probabilities and len(known) > 1:
-            shares = np.array(answers.probabilities)
+        shares = np.array(answers.probabilities or np.nan)
+        if len(known) > 1 and (shares >= 0).all() and np.allclose(shares.sum(axis=-1), 1):
             found["log_loss"] = metrics.log_loss(true, shares, labels=known)
             if len(set(true)) == len(known):
                 scores = shares[:, 1] if len(known) == 2 else shares

@@ -7,17 +7,18 @@ type, and writes names into the notebook as code.
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import keyword
 import tokenize
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Union
 
 from nbformat import NotebookNode
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, JsonValue, TypeAdapter
 
 from contract.errors import ParametersRefused
 
@@ -27,12 +28,13 @@ _NAMED: dict[str, Any] = {
     "float": float,
     "bool": bool,
     "str": str,
-    "list": list,
-    "dict": dict,
+    "list": list[JsonValue],
+    "dict": dict[str, JsonValue],
     "Path": Path,
 }
 _WORDS: dict[str, list[bool | None]] = {"true": [True], "false": [False], "null": [None], "none": [None]}
 _LINE = "a line is `name: type = literal  # what it is`"
+_NO_LITERAL = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,15 @@ def declared(notebook: NotebookNode) -> dict[str, Parameter]:
     source: str = cells[0].source
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ParametersRefused(f"The parameters cell is not Python: {error}; {_LINE}.") from None
     comments = _comments(source)
     found: dict[str, Parameter] = {}
+    last_line = 0
     for statement in tree.body:
+        if statement.lineno <= last_line:
+            raise ParametersRefused(f"Line {last_line} of the parameters cell holds more than one statement; {_LINE}.")
+        last_line = statement.end_lineno or 0
         parameter = _parameter(statement, comments)
         if parameter.name in found:
             raise ParametersRefused(f"The parameters cell declares '{parameter.name}' twice.")
@@ -84,7 +90,7 @@ def check(parameters: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict
     for name in given:
         if name not in parameters:
             known = ", ".join(parameters) or "none"
-            raise ParametersRefused(f"The notebook has no parameter '{name[:80]}'; it declares {known}.")
+            raise ParametersRefused(f"The notebook has no parameter '{_shown(name)[1:-1]}'; it declares {known}.")
     return {
         name: _value(parameter, given[name]) if name in given else parameter.default
         for name, parameter in parameters.items()
@@ -96,11 +102,11 @@ def _parameter(statement: ast.stmt, comments: Mapping[int, str]) -> Parameter:
         raise ParametersRefused(f"Line {statement.lineno} of the parameters cell declares no parameter; {_LINE}.")
     name, annotation = statement.target.id, ast.unparse(statement.annotation)
     if keyword.iskeyword(name) or name.startswith("_"):
-        raise ParametersRefused(f"'{name}' cannot name a parameter.")
+        raise ParametersRefused(f"'{name}' cannot name a parameter: that is a keyword, or begins with '_'.")
     kind = _type(statement.annotation, annotation)
     try:
         default = ast.literal_eval(statement.value)
-    except ValueError:
+    except _NO_LITERAL:
         raise ParametersRefused(
             f"The default of parameter '{name}' is not a literal: {ast.unparse(statement.value)[:80]}."
         ) from None
@@ -117,37 +123,44 @@ def _type(node: ast.expr, annotation: str) -> Any:
         case ast.Constant(value=None):
             return None
         case ast.BinOp(left=left, op=ast.BitOr(), right=right):
-            return _type(left, annotation) | _type(right, annotation)
+            return Union[_type(left, annotation), _type(right, annotation)]  # noqa: UP007  # `None | None` is an error
         case ast.Subscript(value=ast.Name(id="list"), slice=inner):
             return list[_type(inner, annotation)]  # type: ignore[misc]  # built at run time
         case ast.Subscript(value=ast.Name(id="dict"), slice=ast.Tuple(elts=[ast.Name(id="str"), inner])):
             return dict[str, _type(inner, annotation)]  # type: ignore[misc]  # built at run time
         case ast.Subscript(value=ast.Name(id="Literal"), slice=inner):
-            return Literal[ast.literal_eval(inner)]
+            with contextlib.suppress(*_NO_LITERAL):
+                choices = ast.literal_eval(ast.Tuple(inner.elts if isinstance(inner, ast.Tuple) else [inner]))
+                if choices and all(isinstance(choice, str | int | None) for choice in choices):
+                    return Literal[choices]
     raise ParametersRefused(
-        f"'{annotation[:80]}' is no type for a parameter; there are int, float, bool, str, Path, list[…], dict[str, …], "
-        "Literal[…], and these with `| None`."
+        f"'{annotation[:80]}' is no type for a parameter; there are int, float, bool, str, Path, list[…], "
+        "dict[str, …], Literal[…], and these with `| None`."
     )
 
 
 def _value(parameter: Parameter, value: Any) -> Any:
     adapter: TypeAdapter[Any] = TypeAdapter(parameter.type, config=ConfigDict(strict=True, allow_inf_nan=False))
-    readings = [value]
+    for reading in _readings(value):
+        with contextlib.suppress(ValueError):  # pydantic's refusals, also to write what JSON cannot carry
+            return json.loads(adapter.dump_json(adapter.validate_python(reading)))
+    raise ParametersRefused(f"Parameter '{parameter.name}' is {parameter.annotation}; {_shown(value)} is not.")
+
+
+def _readings(value: Any) -> Iterator[Any]:
+    """What a value can mean, its own type first; paths count from the folder of whoever gave them."""
+    yield value.absolute() if isinstance(value, Path) else value
     if isinstance(value, str):
         try:
-            readings.append(ast.literal_eval(value))
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            readings += _WORDS.get(value.lower(), [])
-        readings.append(Path(value).absolute())
-    for reading in readings:
-        try:
-            return json.loads(adapter.dump_json(adapter.validate_python(reading)))
-        except ValidationError:
-            continue
+            yield ast.literal_eval(value)
+        except _NO_LITERAL:
+            yield from _WORDS.get(value.lower(), [])
+        yield Path(value).absolute()
+
+
+def _shown(value: Any) -> str:
     shown = repr(value)
-    raise ParametersRefused(
-        f"Parameter '{parameter.name}' is {parameter.annotation}; {shown if len(shown) < 80 else shown[:77] + '…'} is not."
-    )
+    return shown if len(shown) <= 80 else f"{shown[:78]}…{shown[-1]}"
 
 
 def _comments(source: str) -> dict[int, str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import textwrap
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from contract.answers import Answers, difference
+from contract.answers import Answers, Columns, difference
 from contract.errors import ArtifactError, PredictionError
 from contract.formats import FORMATS, onnx
 from contract.formats.joblib import FittedObject
@@ -18,35 +19,47 @@ from pipeline.signatures import as_columns
 
 _MOST_ROWS = 10_000
 _LEAST_ROWS = 1_000
+_DTYPES: dict[str, tuple[onnx.Dtype, ...]] = {
+    "classification": ("float32", "float64"),
+    "regression": ("float64", "float32"),
+}
+"""Which number type agrees more often goes first."""
 
 
-def choose_runtime(fitted: FittedObject, manifest: Manifest, frame: pd.DataFrame) -> tuple[Runtime, bytes | None]:
+def choose_runtime(
+    fitted: FittedObject, manifest: Manifest, frame: pd.DataFrame, answered: Sequence[tuple[Columns, Answers]]
+) -> tuple[Runtime, bytes | None]:
     """The runtime that serves the fitted object, and the ONNX file where it is that one.
 
-    Which number type agrees depends on the model (forests compare in float32, linear models in float64): both are
-    tried, and the one that comes closer is kept.
+    It is compared on the rows `answered` by the fitted object, on those of `frame`, and on rows around these.
+    Which number type agrees depends on the model (forests compare in float32, linear models in float64): the one that
+    comes closer is kept, and the second is not tried where the first is as close as a joblib file has to be.
     """
-    expected = [
-        (rows, answers) for rows in (frame, around(frame, manifest.signature)) if (answers := _answers(fitted, rows))
-    ]
-    kept: tuple[Runtime, bytes] | None = None
-    reason = ""
-    for dtype in ("float32", "float64"):
+    signature = manifest.signature
+    more = [as_columns(rows) for rows in (frame, around(frame, signature))]
+    expected = [*answered, *((rows, answers) for rows in more if (answers := _answers(fitted, rows)))]
+    kept: tuple[Onnx, bytes] | None = None
+    reasons = []
+    for dtype in _DTYPES[signature.output.task]:
         try:
-            content, plan = onnx.convert(fitted.fitted, manifest.signature, dtype)  # type: ignore[arg-type]
+            content, plan = onnx.convert(fitted.fitted, signature, dtype)
+        except Exception as error:  # noqa: BLE001  # a converter raises what it likes
+            reasons.append(f"skl2onnx cannot convert it: {_one_line(error)}")
+            continue
+        try:
             plan = _compared(content, plan, manifest, expected)
-        except ArtifactError as error:
-            reason = reason or str(error)
-        except PredictionError as error:
-            reason = reason or f"the converted graph failed: {error}"
-        except Exception as error:
-            reason = reason or f"skl2onnx cannot convert it: {_one_line(error)}"
-        else:
-            if not plan.max_difference <= FORMATS["onnx"].tolerance:
-                reason = reason or "the converted graph answers otherwise than the fitted object"
-            elif kept is None or plan.max_difference < kept[0].onnx.max_difference:  # type: ignore[union-attr]
-                kept = Runtime(format="onnx", onnx=plan), content
-    return kept or (Runtime(format="joblib", reason=reason), None)
+        except (ArtifactError, PredictionError) as error:
+            reasons.append(f"the converted graph fails: {error}")
+            continue
+        if plan.max_difference > FORMATS["onnx"].tolerance:
+            reasons.append("the converted graph answers otherwise than the fitted object")
+        elif kept is None or plan.max_difference < kept[0].max_difference:
+            kept = plan, content
+        if plan.max_difference <= FORMATS["joblib"].tolerance:
+            break
+    if kept is None:
+        return Runtime(format="joblib", reason="; ".join(dict.fromkeys(reasons))), None
+    return Runtime(format="onnx", onnx=kept[0]), kept[1]
 
 
 def around(frame: pd.DataFrame, signature: Signature) -> pd.DataFrame:
@@ -62,7 +75,8 @@ def around(frame: pd.DataFrame, signature: Signature) -> pd.DataFrame:
                 rng.normal(size=count) * rng.choice([1e-7, 0.01, 0.3], size=count) * max(high - low, abs(high) * 1e-3)
             )
             moved = column + (steps.round() if field.type == "integer" else steps)
-            moved = moved.clip(*field.bounds) if field.bounds else moved
+            limits = (low, high) if field.type == "integer" else field.bounds  # not every integer type has room beyond
+            moved = moved.clip(*limits) if limits else moved
             rows[field.name] = moved.astype(column.dtype)
         else:
             elsewhere = frame[field.name].iloc[rng.integers(len(frame), size=count)].reset_index(drop=True)
@@ -72,21 +86,21 @@ def around(frame: pd.DataFrame, signature: Signature) -> pd.DataFrame:
     return rows
 
 
-def _answers(fitted: FittedObject, rows: pd.DataFrame) -> Answers | None:
+def _answers(fitted: FittedObject, rows: Columns) -> Answers | None:
     """What the fitted object says, or None where it refuses rows that nobody gave."""
     try:
         with warnings.catch_warnings(action="ignore"):
-            return fitted.answer(as_columns(rows))
+            return fitted.answer(rows)
     except PredictionError:
         return None
 
 
-def _compared(content: bytes, plan: Onnx, manifest: Manifest, expected: list[tuple[pd.DataFrame, Answers]]) -> Onnx:
+def _compared(content: bytes, plan: Onnx, manifest: Manifest, expected: Sequence[tuple[Columns, Answers]]) -> Onnx:
     runtime = Runtime(format="onnx", onnx=plan)
     graph = onnx.load(content, manifest.model_copy(update={"runtime": runtime}))
     relative = manifest.signature.output.task == "regression"
-    found = [difference(graph.answer(as_columns(rows)), answers, relative=relative) for rows, answers in expected]
-    worst = max(found)
+    with warnings.catch_warnings(action="ignore"):  # numbers that float32 does not hold
+        worst = max(difference(graph.answer(rows), answers, relative=relative) for rows, answers in expected)
     return plan.model_copy(update={"max_difference": worst})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -20,11 +21,14 @@ def render(notebook: NotebookNode, title: str) -> str:
         "remove_input_tags": {"hide-input"},
         "remove_all_outputs_tags": {"hide-output"},
     }
-    exporter = HTMLExporter(
+    exporter = HTMLExporter(  # type: ignore[no-untyped-call]
         config=Config({"TagRemovePreprocessor": remove}),
         template_name="report",
         extra_template_basedirs=[str(_TEMPLATES)],
     )
-    exporter.register_preprocessor("nbconvert.preprocessors.TagRemovePreprocessor", enabled=True)
-    page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
+    exporter.register_preprocessor(  # type: ignore[no-untyped-call]
+        "nbconvert.preprocessors.TagRemovePreprocessor", enabled=True
+    )
+    with warnings.catch_warnings(action="ignore"):  # of outputs that a page cannot show
+        page, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
     return str(page)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -15,16 +15,19 @@ from contract.signature import Field, FieldType, Output, Scalar, Signature
 
 MAX_LEVELS = 50
 Bounds = Mapping[str, tuple[float, float]]
+Classes = Sequence[Scalar] | Mapping[Any, Scalar]
 
 
 def as_frame(rows: Any, what: str) -> tuple[pd.DataFrame, Literal["frame", "array"]]:
-    """Rows as a DataFrame, and what they were; the columns of an array are called x0, x1, …
+    """Rows as a DataFrame, and what they were; the columns of an array are called x0, x1 and so on.
 
     Raises:
         ExportRefused: they are neither a DataFrame nor a two-dimensional array, or their columns cannot be fields.
     """
+    container: Literal["frame", "array"]
     if isinstance(rows, pd.DataFrame):
-        strange = [name for name in rows.columns if not isinstance(name, str)]
+        names: list[Any] = rows.columns.tolist()
+        strange = [name for name in names if not isinstance(name, str)]
         if strange:
             raise ExportRefused(
                 f"Column names are texts; {what} has {strange[0]!r}: use `.rename(columns=str)` before the fit."
@@ -42,7 +45,7 @@ def as_frame(rows: Any, what: str) -> tuple[pd.DataFrame, Literal["frame", "arra
         raise ExportRefused(
             f"{what} has {len(frame)} rows and {frame.shape[1]} columns; at least one of each is needed."
         )
-    return frame, container  # type: ignore[return-value]  # mypy widens the literal of a tuple
+    return frame, container
 
 
 def as_columns(frame: pd.DataFrame) -> Columns:
@@ -72,7 +75,23 @@ def infer_inputs(
     )
 
 
-def infer_output(model: Any, classes: Sequence[Scalar] | Mapping[Any, Scalar] | None) -> Output:
+def draw(signature: Signature, rows: int) -> tuple[Signature, Columns]:
+    """Rows that nobody had, drawn field by field from the observed ranges and levels; the signature shows the first."""
+    rng = np.random.default_rng(0)
+    columns: Columns = {}
+    for field in signature.inputs:
+        if field.observed is not None:
+            low, high = field.observed
+            numbers = rng.uniform(low, high, size=rows)
+            columns[field.name] = numbers.round().astype(int).tolist() if field.type == "integer" else numbers.tolist()
+        else:
+            choices = [False, True] if field.type == "boolean" else list(field.levels or ("text",))
+            columns[field.name] = [choices[i] for i in rng.integers(len(choices), size=rows)]
+    fields = tuple(field.model_copy(update={"example": columns[field.name][0]}) for field in signature.inputs)
+    return signature.model_copy(update={"inputs": fields}), columns
+
+
+def infer_output(model: Any, classes: Classes | None) -> Output:
     """What the model answers for one row: class labels if it has `classes_`, else a number.
 
     Raises:
@@ -81,22 +100,24 @@ def infer_output(model: Any, classes: Sequence[Scalar] | Mapping[Any, Scalar] | 
     found = getattr(model, "classes_", None)
     if found is None:
         if classes is not None:
-            raise ExportRefused(f"classes= is for classifiers; {_a(model)} has no `classes_`.")
+            raise ExportRefused(f"classes= is for classifiers; the model, {_a(model)}, has no `classes_`.")
         return Output(task="regression")
-    if isinstance(found, list):
-        raise ExportRefused(f"{_a(model)} answers several labels per row; one is supported.")
-    labels = tuple(found.tolist())
+    if any(np.ndim(label) for label in found):
+        raise ExportRefused(f"The model, {_a(model)}, answers several labels per row; one is supported.")
+    labels = _plain(found)
     names = _class_names(labels, classes)
     return Output(task="classification", labels=labels, classes=names, probabilities=hasattr(model, "predict_proba"))
 
 
-def _class_names(
-    labels: tuple[Any, ...], classes: Sequence[Scalar] | Mapping[Any, Scalar] | None
-) -> tuple[Scalar, ...]:
-    if not all(isinstance(label, bool | int | float | str) for label in labels):
-        raise ExportRefused(f"The classes are {_a(labels[0])} and the like; they must be texts, numbers or booleans.")
+def _plain(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(value.item() if isinstance(value, np.generic) else value for value in values)
+
+
+def _class_names(labels: tuple[Any, ...], classes: Classes | None) -> tuple[Scalar, ...]:
     if classes is None:
-        return labels
+        return _scalars(labels)
+    if isinstance(classes, str | set | frozenset):
+        raise ExportRefused(f"classes= is {_a(classes)}; give a list in the order {_listed(labels)}, or a mapping.")
     if isinstance(classes, Mapping):
         missing = [label for label in labels if label not in classes]
         if missing:
@@ -104,12 +125,19 @@ def _class_names(
                 f"classes= has no name for the class {missing[0]!r}; the model's are {_listed(labels)}."
             )
         classes = [classes[label] for label in labels]
-    names = tuple(name.item() if isinstance(name, np.generic) else name for name in classes)
+    names = _scalars(_plain(classes))
     if len(names) != len(labels) or len(set(names)) != len(names):
         raise ExportRefused(
-            f"classes= has {len(names)} names ({_listed(names)}); the model has {len(labels)} classes ({_listed(labels)}), "
-            "each needs one of its own, in this order."
+            f"classes= has {len(names)} names ({_listed(names)}); the model has {len(labels)} classes "
+            f"({_listed(labels)}), each needs one of its own, in this order."
         )
+    return names
+
+
+def _scalars(names: tuple[Any, ...]) -> tuple[Scalar, ...]:
+    strange = [name for name in names if not isinstance(name, bool | int | float | str)]
+    if strange:
+        raise ExportRefused(f"A class is called {strange[0]!r:.60}; classes are texts, numbers or booleans.")
     return names
 
 
@@ -117,31 +145,23 @@ def _field(column: pd.Series[Any], example: Any, bounds: tuple[float, float] | N
     name, dtype = str(column.name), str(column.dtype)
     present = column.dropna()
     kind = _kind(present, name)
-    limits = _range(present, kind, name)
-    if bounds is not None:
-        if limits is None:
-            raise ExportRefused(f"bounds= has limits for '{name}', which holds no numbers.")
-        low, high = bounds
-        if not (low <= limits[0] and limits[1] <= high):
-            raise ExportRefused(
-                f"The bounds of '{name}' are {low} to {high}, but the rows hold {limits[0]:g} to {limits[1]:g}: "
-                "widen the bounds, or leave those rows out before the fit."
-            )
-        bounds = (low, high)
+    observed = _range(present, kind, name)
     return Field(
         name=name,
         type=kind,
         dtype=dtype,
         nullable=len(present) < len(column),
         unit=unit,
-        bounds=bounds,
-        observed=limits,
+        bounds=None if bounds is None else _checked(bounds, observed, name),
+        observed=observed,
         levels=_levels(column, present, kind),
         example=None if pd.isna(example) else example.item() if isinstance(example, np.generic) else example,
     )
 
 
 def _kind(present: pd.Series[Any], name: str) -> FieldType:
+    if present.empty:
+        raise ExportRefused(f"Column '{name}' holds no value at all; leave it out before the fit.")
     if isinstance(present.dtype, pd.CategoricalDtype):
         if all(isinstance(level, str) for level in present.cat.categories):
             return "category"
@@ -150,13 +170,11 @@ def _kind(present: pd.Series[Any], name: str) -> FieldType:
         )
     kinds = {type(value) for value in present.tolist()}
     for types, kind in _KINDS:
-        if kinds and kinds <= types:
+        if kinds <= types:
             return kind
-    if not kinds:
-        raise ExportRefused(f"Column '{name}' holds no value at all; leave it out before the fit.")
     raise ExportRefused(
-        f"Column '{name}' holds {', '.join(sorted(found.__name__ for found in kinds))}; "
-        "a field holds numbers, booleans or texts, one kind of them."
+        f"Column '{name}' holds {', '.join(sorted(found.__name__ for found in kinds))}; a field holds numbers, "
+        "booleans or texts, one kind of them: convert it with `.astype(…)` before the fit."
     )
 
 
@@ -172,9 +190,27 @@ def _range(present: pd.Series[Any], kind: FieldType, name: str) -> tuple[int | f
     if kind not in ("integer", "float"):
         return None
     low, high = min(present.tolist()), max(present.tolist())
-    if not (math.isfinite(low) and math.isfinite(high)):
+    for limit in (low, high):
+        if not (math.isfinite(limit) if isinstance(limit, float) else -(2**63) <= limit < 2**63):
+            raise ExportRefused(
+                f"Column '{name}' holds {limit}, which no request could send; replace it before the fit."
+            )
+    return low, high
+
+
+def _checked(bounds: Any, observed: tuple[float, float] | None, name: str) -> tuple[float, float]:
+    if observed is None:
+        raise ExportRefused(f"bounds= has limits for '{name}', which holds no numbers.")
+    limits = _plain(bounds) if isinstance(bounds, Iterable) else ()
+    if len(limits) != 2 or not all(isinstance(limit, int | float) and abs(limit) < math.inf for limit in limits):
         raise ExportRefused(
-            f"Column '{name}' holds an infinite number, which no request could send; replace it before the fit."
+            f"bounds= has {bounds!r:.60} for '{name}'; give the lowest and the highest number it may be."
+        )
+    low, high = limits
+    if not (low <= observed[0] and observed[1] <= high):
+        raise ExportRefused(
+            f"The bounds of '{name}' are {low} to {high}, but the rows hold {observed[0]} to {observed[1]}: "
+            "widen the bounds, or leave those rows out before the fit."
         )
     return low, high
 

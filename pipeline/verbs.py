@@ -50,9 +50,8 @@ def train(
             if as_json:
                 print(json.dumps(_summary(trained.manifest, trained.version)))
             else:
-                print(
-                    f"{trained.manifest.model} version {trained.version}: {_figures(trained.manifest)}  ({_short(trained.folder)})"
-                )
+                title = f"{trained.manifest.model} version {trained.version}"
+                print(f"{title}: {_figures(trained.manifest)}  ({_short(trained.folder)})")
 
 
 @app.command("list", epilog="Example: lectern list --json")
@@ -66,7 +65,7 @@ def list_models(store: StoreOption = None, as_json: AsJson = False) -> None:
         elif not rows:
             print(f"The store {_short(found.root)} is empty; `lectern train NOTEBOOK` makes the first version.")
         else:
-            _print(_table(rows))
+            _print(_table([_short_row(row) for row in rows]))
 
 
 @app.command(epilog="Example: lectern show iris 3")
@@ -85,9 +84,8 @@ def show(
         if as_json:
             print(json.dumps({"version": int(artifact.folder.name), **manifest.model_dump(mode="json")}))
             return
-        print(
-            f"{manifest.model} version {artifact.folder.name}, {manifest.created:%Y-%m-%d %H:%M} UTC  ({_short(artifact.folder)})"
-        )
+        title = f"{manifest.model} version {artifact.folder.name}"
+        print(f"{title}, {manifest.created:%Y-%m-%d %H:%M} UTC  ({_short(artifact.folder)})")
         if manifest.description:
             print(manifest.description)
         runtime = manifest.runtime
@@ -126,6 +124,14 @@ def _summary(manifest: Manifest, version: int) -> dict[str, Any]:
         "runtime": manifest.runtime.format,
         "metrics": manifest.metrics,
     }
+
+
+def _short_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A model in one line: of its metrics the first, which its task puts there."""
+    if "error" in row:
+        return row
+    metric = dict(list(row["metrics"].items())[:1])
+    return row | {"created": row["created"][:16].replace("T", " "), "metrics": metric}
 
 
 def _field(field: dict[str, Any]) -> dict[str, Any]:
@@ -183,5 +189,5 @@ def _told() -> Iterator[None]:
         print(f"lectern: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
-        print("lectern: interrupted; no version was made.", file=sys.stderr)
+        print("lectern: interrupted.", file=sys.stderr)
         raise typer.Exit(130) from None
