@@ -2,4 +2,5 @@
 
 from serving.verbs import app
 
-app(prog_name="python -m serving")
+if __name__ == "__main__":  # a model's process imports this file too
+    app(prog_name="python -m serving")

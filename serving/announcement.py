@@ -7,24 +7,32 @@ import shlex
 import threading
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
+from serving.settings import ServeSettings
+
 _EVERY_S = 0.1
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Past any proxy that the environment names: this asks the machine it runs on."""
 
 
-def announce(host: str, port: int, stopping: threading.Event) -> None:
+def announce(host: str, port: int, settings: ServeSettings, stopping: threading.Event) -> None:
     """Wait until the service has read its store, then print where it is and how to ask it."""
     address = f"http://{_reachable(host)}:{port}"
     while not stopping.wait(_EVERY_S):
         health = _get(f"{address}/health")
         if health is not None and health["status"] != "loading":
-            print(text(address, health, _get(f"{address}/models") or [], _example(address, health)), flush=True)
+            models, example = _get(f"{address}/models") or [], _example(address, health, settings.default_model)
+            print(text(address, settings.open_store().root, health, models, example), flush=True)
             return
 
 
-def text(address: str, health: dict[str, Any], models: list[dict[str, Any]], example: dict[str, Any] | None) -> str:
+def text(
+    address: str, store: Path, health: dict[str, Any], models: list[dict[str, Any]], example: dict[str, Any] | None
+) -> str:
     """What is printed."""
-    lines = [f"Lectern answers at {address}  (try it in the browser: {address}/docs)", ""]
+    lines = [f"Lectern answers at {address}  (try it in the browser: {address}/docs)", f"from the store {store}", ""]
     for model in models:
         if model["champion"] is None:
             lines.append(
@@ -52,9 +60,9 @@ def text(address: str, health: dict[str, Any], models: list[dict[str, Any]], exa
     )
 
 
-def _example(address: str, health: dict[str, Any]) -> dict[str, Any] | None:
+def _example(address: str, health: dict[str, Any], wanted: str | None) -> dict[str, Any] | None:
     answering = sorted(name for name, version in health["models"].items() if version is not None)
-    name = next(iter(answering), None)
+    name = wanted if wanted in answering else next(iter(answering), None)
     signature = name and _get(f"{address}/models/{name}/signature")
     if not signature:
         return None
@@ -63,7 +71,7 @@ def _example(address: str, health: dict[str, Any]) -> dict[str, Any] | None:
 
 def _get(url: str) -> Any:
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with _DIRECT.open(url, timeout=5) as response:
             return json.load(response)
     except (OSError, urllib.error.URLError, ValueError):
         return None

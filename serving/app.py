@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -23,8 +21,6 @@ from serving.problems import MEDIA_TYPE, Problem
 from serving.registry import Registry
 from serving.routes import create_router, prediction_routes
 from serving.settings import ServeSettings
-
-log = logging.getLogger("lectern.app")
 
 
 class Lectern:
@@ -69,11 +65,6 @@ def create_app(settings: ServeSettings) -> Lectern:
     return Lectern(registry, framework)
 
 
-def from_environment() -> Lectern:
-    """The service as the environment sets it: what each of several workers builds for itself."""
-    return create_app(ServeSettings.read(os.environ))
-
-
 def _refuse(_: Request, error: Exception) -> Response:
     """Every error of the framework's routes as a problem."""
     problem = _problem(error)
@@ -84,10 +75,6 @@ def _refuse(_: Request, error: Exception) -> Response:
 
 def _problem(error: Exception) -> Problem:
     match error:
-        case Problem():
-            return error
-        case LecternError():
-            return Problem.of(error)
         case HTTPException(status_code=404):
             return Problem(404, "not_found", "There is nothing at this path; /docs lists what there is.")
         case HTTPException(status_code=405):
@@ -96,5 +83,4 @@ def _problem(error: Exception) -> Problem:
             return Problem(error.status_code, "refused", str(error.detail), headers=error.headers)
         case RequestValidationError():
             return Problem(422, "invalid_request", "A parameter of the request does not fit; /docs says what it takes.")
-    log.error("A request failed in an unforeseen way.", exc_info=error)
-    return Problem(500, "internal_error", "The service failed to answer this request.")
+    return Problem.of(error)

@@ -31,6 +31,7 @@ def openapi(app: FastAPI, registry: Registry) -> dict[str, Any]:
     schemas["Problem"] = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= schemas["Problem"].pop("$defs", {})
     _replace_default_errors(document)
+    others, document["paths"] = document["paths"], {}
     for name, state in sorted(registry.snapshot.models.items()):
         served = state.champion
         if served is None:
@@ -42,6 +43,7 @@ def openapi(app: FastAPI, registry: Registry) -> dict[str, Any]:
             paths["/predict"] = "predict"
         for path, operation in paths.items():
             document["paths"][path] = {"post": _operation(served, operation)}
+    document["paths"] |= others  # whoever opens the page came for the models
     return document
 
 
@@ -65,6 +67,9 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
         "schema": {"type": "boolean"},
         "description": "answer with the input as well",
     }
+    answer = {**served.example, "id": "4f1c9a02d7e300000001", "warnings": []}
+    one = {**answer, "model": name, "version": served.version}
+    several = {"predictions": [answer, answer], "model": name, "version": served.version}
     return {
         "tags": [name],
         "summary": f"Predict with {name}, version {served.version}",
@@ -88,7 +93,8 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
                 "description": "The prediction, or one for each row of a list",
                 "content": {
                     "application/json": {
-                        "schema": {"oneOf": [{"allOf": [prediction, origin]}, {"allOf": [many, origin]}]}
+                        "schema": {"oneOf": [{"allOf": [prediction, origin]}, {"allOf": [many, origin]}]},
+                        "examples": {"one row": {"value": one}, "several rows": {"value": several}},
                     }
                 },
             }

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from contract import golden
 from contract.artifact import Artifact
 from contract.child import Child
-from contract.errors import ManifestInvalid
+from contract.errors import ManifestInvalid, PredictionError, SelfTestFailed
 from contract.formats import FORMATS
+from contract.golden import Model
 from contract.manifest import Manifest
+from contract.signature import Signature
 from serving.predictors import InChild, InProcess, Predictor
-from serving.schemas import RequestSchema
+from serving.schemas import RequestSchema, documents
 from serving.settings import ServeSettings
 
 
@@ -23,6 +26,8 @@ class Served:
     manifest: Manifest
     schema: RequestSchema
     predictor: Predictor
+    example: dict[str, Any]
+    """What it answers for the signature's example row."""
 
     @property
     def model(self) -> str:
@@ -48,18 +53,29 @@ def load(model: str, version: int, artifact: Artifact, settings: ServeSettings) 
             manifest.runtime.format,
             load_timeout_s=settings.load_timeout_s,
             answer_timeout_s=settings.predict_timeout_s,
+            warm=True,
         )
 
     if kind.runs_code:
         child = start()
         try:
-            golden.reproduce(child, rows, manifest.signature, kind.tolerance)
+            example = _prove(child, manifest.signature, rows, kind.tolerance)
         except BaseException:
             child.close()
             raise
-        predictor: Predictor = InChild(child, start)
+        predictor: Predictor = InChild(child, start, settings.predict_timeout_s)
     else:
         loaded = kind.load(artifact.read(kind.file), manifest)
-        golden.reproduce(loaded, rows, manifest.signature, kind.tolerance)
+        example = _prove(loaded, manifest.signature, rows, kind.tolerance)
         predictor = InProcess(loaded, golden.read(rows)[0], settings.predict_timeout_s)
-    return Served(version, manifest, RequestSchema(manifest.signature, settings.max_rows), predictor)
+    return Served(version, manifest, RequestSchema(manifest.signature, settings.max_rows), predictor, example)
+
+
+def _prove(model: Model, signature: Signature, rows: bytes, tolerance: float) -> dict[str, Any]:
+    """Have a loaded model reproduce its golden rows; return what it answers for the example row."""
+    golden.reproduce(model, rows, signature, tolerance)
+    try:
+        answers = model.answer({name: [value] for name, value in signature.example.items()})
+    except PredictionError as error:
+        raise SelfTestFailed(f"The model could not answer its example row: {error}") from error
+    return documents(answers, signature)[0]

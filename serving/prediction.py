@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from typing import Any
 from urllib.parse import parse_qs
 
 from pydantic_core import to_json
 from starlette.types import Message, Receive, Scope, Send
 
-from contract.errors import LecternError
 from serving.loading import Served
 from serving.problems import MEDIA_TYPE, Problem
 from serving.schemas import documents
@@ -31,30 +29,31 @@ async def predict(served: Served, scope: Scope, receive: Receive, send: Send, ma
     """Answer one request with one version."""
     request_id = new_id()
     try:
-        body = await read_body(scope, receive, max_body_bytes)
-        rows, many = served.schema.read(body)
-        answers = await served.predictor.answer(served.schema.columns(rows))
+        with served.predictor.in_use():
+            body = await read_body(scope, receive, max_body_bytes)
+            rows, many = served.schema.read(body)
+            answers = await served.predictor.answer(served.schema.columns(rows))
         found = documents(answers, served.manifest.signature)
+        echo = b"echo" in scope["query_string"] and parse_qs(scope["query_string"]).get(b"echo") == [b"true"]
+        for index, (row, document) in enumerate(zip(rows, found, strict=True)):
+            document["id"] = f"{request_id}-{index}" if many else request_id
+            document["warnings"] = served.schema.warnings(row)
+            if echo:
+                document["input"] = row
+        origin = {"model": served.model, "version": served.version}
+        answer = to_json({"predictions": found, **origin} if many else {**found[0], **origin})
     except Hangup:
         return
-    except (Problem, LecternError) as error:
-        await send_problem(error if isinstance(error, Problem) else Problem.of(error), request_id, send)
+    except Exception as error:  # noqa: BLE001  # whatever it is, who asked is told
+        await send_problem(Problem.of(error), request_id, send)
         return
 
-    echo = b"echo" in scope["query_string"] and parse_qs(scope["query_string"]).get(b"echo") == [b"true"]
-    for index, (row, document) in enumerate(zip(rows, found, strict=True)):
-        document["id"] = f"{request_id}-{index}" if many else request_id
-        document["warnings"] = served.schema.warnings(row)
-        if echo:
-            document["input"] = row
-    origin = {"model": served.model, "version": served.version}
-    answer: dict[str, Any] = {"predictions": found, **origin} if many else {**found[0], **origin}
     headers = [
         (b"lectern-model", served.model.encode()),
         (b"lectern-version", b"%d" % served.version),
         (b"x-request-id", request_id.encode()),
     ]
-    await send_body(200, _JSON, to_json(answer), headers, send)
+    await send_body(200, _JSON, answer, headers, send)
 
 
 def new_id() -> str:
@@ -84,16 +83,17 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     length = headers.get(b"content-length", b"0")
     if length.isdigit() and int(length) > limit:
         raise too_large
-    message: Message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
-        message = await receive()
+    body = bytearray()
+    more = True
+    while more:
+        message: Message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Hangup
         body += message.get("body", b"")
         if len(body) > limit:
             raise too_large
-    if message["type"] == "http.disconnect":
-        raise Hangup
-    return body
+        more = message.get("more_body", False)
+    return bytes(body)
 
 
 async def send_problem(problem: Problem, request_id: str, send: Send) -> None:

@@ -11,7 +11,8 @@ import contextlib
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -28,6 +29,10 @@ MAX_BATCH_ROWS = 1_000
 class Predictor(Protocol):
     """One loaded version."""
 
+    def in_use(self) -> AbstractContextManager[None]:
+        """For a request, from the moment it finds this version: until it leaves, retiring waits. On the event loop."""
+        ...
+
     async def answer(self, columns: Columns) -> Answers:
         """Answer n rows.
 
@@ -37,7 +42,7 @@ class Predictor(Protocol):
         ...
 
     def retire(self) -> None:
-        """Take no more requests, answer those taken, then let go of everything. Called on the event loop."""
+        """Let go of everything once no request uses it. Called on the event loop when none can find it any more."""
         ...
 
 
@@ -49,6 +54,10 @@ class InProcess:
         self._timeout_s = timeout_s
         self._rows_on_loop = int(ON_LOOP_S / _seconds_a_row(model, sample))
 
+    def in_use(self) -> AbstractContextManager[None]:
+        """Nothing to wait for: what a request uses stays in memory."""
+        return contextlib.nullcontext()
+
     async def answer(self, columns: Columns) -> Answers:
         """Answer n rows: on the loop when that is shorter than leaving it."""
         if count(columns) <= self._rows_on_loop:
@@ -56,7 +65,7 @@ class InProcess:
         try:
             return await asyncio.wait_for(asyncio.to_thread(self._model.answer, columns), self._timeout_s)
         except TimeoutError:
-            raise DeadlineExceeded(f"The model did not answer within {self._timeout_s:g} s.") from None
+            raise _too_late(self._timeout_s) from None
 
     def retire(self) -> None:
         """Nothing is held beside memory."""
@@ -89,27 +98,51 @@ class InChild:
     asked again request by request, so that one poisonous row harms nobody else.
     """
 
-    def __init__(self, child: Child, start: Callable[[], Child]) -> None:
+    def __init__(self, child: Child, start: Callable[[], Child], timeout_s: float) -> None:
         self._child: Child | None = child
         self._start = start
+        self._timeout_s = timeout_s
+        self._users = 0
+        self._retired = False
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="lectern-child", daemon=True)
         self._thread.start()
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep the child while a request reads its body and waits."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            self._end_if_done()
 
     async def answer(self, columns: Columns) -> Answers:
         """Answer n rows."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Answers] = loop.create_future()
         self._requests.put(_Request(columns, count(columns), loop, future))
-        return await future
+        try:
+            return await asyncio.wait_for(future, self._timeout_s)
+        except TimeoutError:
+            raise _too_late(self._timeout_s) from None
 
     def retire(self) -> None:
-        """End the child once everything asked before is answered."""
-        self._requests.put(None)
+        """End the child once nobody uses it."""
+        self._retired = True
+        self._end_if_done()
+
+    def _end_if_done(self) -> None:
+        if self._retired and not self._users:
+            self._requests.put(None)
 
     def _work(self) -> None:
         last = False
         while not last:
+            if self._child is None:  # not while somebody waits for it
+                with contextlib.suppress(LecternError):
+                    self._child = self._started()
             batch: list[_Request] = []
             rows = 0
             while rows < MAX_BATCH_ROWS and (not batch or not self._requests.empty()):
@@ -119,17 +152,17 @@ class InChild:
                     break
                 batch.append(request)
                 rows += request.rows
-            if batch:
-                self._answer_all([request for request in batch if not request.future.cancelled()])
+            self._answer_all(batch)
         if self._child is not None:
             self._child.close()
 
     def _answer_all(self, batch: list[_Request]) -> None:
+        batch = [request for request in batch if not request.future.cancelled()]
         if not batch:
             return
         try:
             answers = self._ask(_joined(batch))
-        except LecternError as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is: who asked is told, and the thread goes on
             if len(batch) == 1:
                 batch[0].settle(error)
             else:
@@ -143,15 +176,22 @@ class InChild:
 
     def _ask(self, columns: Columns) -> Answers:
         if self._child is None:
-            try:
-                self._child = self._start()
-            except ArtifactError as error:
-                raise PredictionFailed(f"The model's process could not be started again: {error}") from error
+            self._child = self._started()
         try:
             return self._child.answer(columns)
         except (ModelCrashed, DeadlineExceeded):
             self._child = None
             raise
+
+    def _started(self) -> Child:
+        try:
+            return self._start()
+        except (ArtifactError, OSError) as error:
+            raise PredictionFailed(f"The model's process could not be started again: {error}") from error
+
+
+def _too_late(timeout_s: float) -> DeadlineExceeded:
+    return DeadlineExceeded(f"The model did not answer within {timeout_s:g} s.")
 
 
 def _joined(batch: list[_Request]) -> Columns:

@@ -5,6 +5,7 @@ A problem never repeats the input and never exceeds 8 KiB.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -24,7 +25,10 @@ from contract.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 MAX_ERRORS = 20
+MAX_BYTES = 8 << 10
 _MAX_TEXT = 300
+
+log = logging.getLogger("lectern.problems")
 
 STATUS: dict[type[LecternError], tuple[HTTPStatus, str]] = {
     ModelNotFound: (HTTPStatus.NOT_FOUND, "model_not_found"),
@@ -74,11 +78,14 @@ class Problem(Exception):
         self.errors, self.headers = errors[:MAX_ERRORS], dict(headers or {})
 
     @classmethod
-    def of(cls, error: LecternError) -> Problem:
-        """The problem that stands for a domain error."""
+    def of(cls, error: Exception) -> Problem:
+        """The problem that stands for an error; one that nobody foresaw is logged, and says nothing of itself."""
+        if isinstance(error, Problem):
+            return error
         for kind, (status, code) in STATUS.items():
             if isinstance(error, kind):
                 return cls(status, code, str(error))
+        log.error("A request failed in an unforeseen way.", exc_info=error)
         return cls(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The service failed to answer this request.")
 
     def body(self, request_id: str) -> bytes:
@@ -92,7 +99,9 @@ class Problem(Exception):
             "request_id": request_id,
             "errors": [error.model_dump(exclude_none=True) for error in self.errors],
         }
-        return to_json(found)
+        while len(document := to_json(found)) > MAX_BYTES:
+            found["errors"].pop()
+        return document
 
 
 def shortened(text: str) -> str:

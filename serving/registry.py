@@ -11,19 +11,24 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
 
-from contract.errors import ArtifactError, LecternError, ModelNotFound, VersionNotFound
+from contract.errors import ArtifactError, LecternError, ModelNotFound, StoreError, VersionNotFound
 from contract.store import Store
 from serving.loading import Served, load
 from serving.settings import ServeSettings
 
 CHAMPION = "champion"
 RETRY_S = 5.0
+STOP_S = 2.0
+"""How long stopping waits for versions that are being loaded."""
 _LOADS_AT_ONCE = 4
 
+T = TypeVar("T")
 log = logging.getLogger("lectern.registry")
 
 
@@ -56,6 +61,8 @@ class Snapshot:
     """The version behind each path that predicts."""
     complete: bool = False
     """Whether everything that was in the store at the start has been loaded or refused."""
+    trouble: str = ""
+    """Why the store cannot be looked at."""
 
 
 class Registry:
@@ -67,9 +74,9 @@ class Registry:
         self.snapshot = Snapshot()
         self._changing = threading.Lock()
         self._loading: dict[str, Future[None]] = {}
-        self._pinning: dict[tuple[str, int], asyncio.Task[Served]] = {}
+        self._pinning: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._stopping = threading.Event()
-        self._pool = ThreadPoolExecutor(_LOADS_AT_ONCE, thread_name_prefix="lectern-load")
+        self._slots = threading.Semaphore(_LOADS_AT_ONCE)
         self._watcher = threading.Thread(target=self._watch, name="lectern-watch", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -81,11 +88,12 @@ class Registry:
     def stop(self) -> None:
         """Stop looking, and let go of every version."""
         self._stopping.set()
-        self._watcher.join(timeout=self.settings.poll_s + 1)
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        served = [state.champion for state in self.snapshot.models.values() if state.champion]
-        for version in (*served, *self.snapshot.pinned.values()):
-            version.predictor.retire()
+        self._watcher.join(timeout=STOP_S)
+        wait(self._loading.values(), timeout=STOP_S)
+        with self._changing:
+            served = [state.champion for state in self.snapshot.models.values() if state.champion]
+            for version in (*served, *self.snapshot.pinned.values()):
+                version.predictor.retire()
 
     @property
     def default_model(self) -> str | None:
@@ -128,45 +136,50 @@ class Registry:
             ModelNotFound, VersionNotFound: there is none.
             ArtifactError: it must not be served.
         """
-        state = self.model(name)
-        if state.champion is not None and state.champion.version == number:
-            return state.champion
         key = (name, number)
-        if key in self.snapshot.pinned:
-            return self.snapshot.pinned[key]
-        if number not in state.versions:
-            raise VersionNotFound(name, number, state.versions)
-        if number in state.failures and not _due(state.failures[number]):
-            raise self._unservable(name, number)
-        if key not in self._pinning:
-            self._pinning[key] = asyncio.create_task(self._pin(name, number))
-            self._pinning[key].add_done_callback(lambda _: self._pinning.pop(key))
-        return await asyncio.shield(self._pinning[key])  # who hangs up does not take it from the others
+        while True:
+            state = self.model(name)
+            if state.champion is not None and state.champion.version == number:
+                return state.champion
+            if key in self.snapshot.pinned:
+                return self.snapshot.pinned[key]
+            if number not in state.versions:
+                raise VersionNotFound(name, number, state.versions)
+            if number in state.failures and not _due(state.failures[number]):
+                raise self._unservable(name, number)
+            if key not in self._pinning:
+                self._pinning[key] = asyncio.create_task(self._pin(name, number))
+                self._pinning[key].add_done_callback(lambda _: self._pinning.pop(key))
+            await asyncio.shield(self._pinning[key])  # who hangs up does not take it from the others
 
-    async def _pin(self, name: str, number: int) -> Served:
-        artifact = self.store.artifact(name, number)
-        loop = asyncio.get_running_loop()
+    async def _pin(self, name: str, number: int) -> None:
         try:
-            served = await loop.run_in_executor(self._pool, load, name, number, artifact, self.settings)
+            served = await asyncio.wrap_future(self._in_thread(partial(self._load, name, number)))
         except Exception as error:
             with self._changing:
                 self._fail(name, number, error)
             raise self._unservable(name, number) from error
         with self._changing:
             pinned = {**self.snapshot.pinned, (name, number): served}
-            extra = list(pinned)[: -self.settings.pinned_versions or None]
-            gone = [pinned.pop(key) for key in extra if key != (name, number)]
+            gone = [pinned.pop(key) for key in list(pinned)[: -self.settings.pinned_versions]]
             self._replace(pinned=pinned)
         for old in gone:
             old.predictor.retire()
-        return served
 
     def _watch(self) -> None:
         while True:
+            trouble = ""
             try:
                 self._look()
-            except Exception:
-                log.exception("Cannot look at the store %s; what is loaded goes on answering.", self.store.root)
+            except Exception as error:
+                known = isinstance(error, OSError) and error.strerror
+                trouble = known or type(error).__name__
+                if trouble != self.snapshot.trouble:
+                    text = "Cannot look at the store %s: %s; what is loaded goes on answering."
+                    log.warning(text, self.store.root, trouble, exc_info=not known)
+            if trouble != self.snapshot.trouble:
+                with self._changing:
+                    self._replace(trouble=trouble)
             if self._stopping.wait(self.settings.poll_s):
                 return
 
@@ -187,7 +200,7 @@ class Registry:
                 )
         for name in found:
             if name not in self._loading and self._candidates(name):
-                self._loading[name] = self._pool.submit(self._refresh, name)
+                self._loading[name] = self._in_thread(partial(self._refresh, name))
         self._loading = {name: future for name, future in self._loading.items() if not future.done()}
         if not self.snapshot.complete and not self._loading:
             with self._changing:
@@ -201,11 +214,10 @@ class Registry:
 
     def _refresh(self, name: str) -> None:
         """Load the newest version that may be served, and let it answer from then on."""
-        for number in self._candidates(name):
-            if self._stopping.is_set():
-                return
+        while (candidates := self._candidates(name)) and not self._stopping.is_set():
+            number = candidates[0]
             try:
-                served = load(name, number, self.store.artifact(name, number), self.settings)
+                served = self._load(name, number)
             except Exception as error:
                 with self._changing:
                     self._fail(name, number, error)
@@ -213,6 +225,9 @@ class Registry:
                 log.warning("%s version %d is not served: %s", name, number, error, exc_info=not expected)
                 continue
             with self._changing:
+                if self._stopping.is_set():
+                    served.predictor.retire()
+                    return
                 state = self.snapshot.models[name]
                 self._replace(models={**self.snapshot.models, name: replace(state, champion=served)})
             if state.champion is not None:
@@ -220,8 +235,25 @@ class Registry:
             log.info("%s version %d answers now.", name, number)
             return
 
+    def _load(self, name: str, number: int) -> Served:
+        return load(name, number, self.store.artifact(name, number), self.settings)
+
+    def _in_thread(self, work: Callable[[], T]) -> Future[T]:
+        """Do something in a thread, a few at a time; one that hangs does not keep the process from ending."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            with self._slots:
+                try:
+                    future.set_result(work())
+                except BaseException as error:  # noqa: BLE001  # it is the result
+                    future.set_exception(error)
+
+        threading.Thread(target=run, name="lectern-load", daemon=True).start()
+        return future
+
     def _retire(self, old: Served) -> None:
-        """Let go of a version on the loop, behind every request that has already found it in a snapshot."""
+        """Let go of a version that no snapshot has any more, on the loop, where requests say whether they use it."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(old.predictor.retire)
 
@@ -230,6 +262,8 @@ class Registry:
             failure = Failure(error.code, str(error))
         elif isinstance(error, OSError):
             failure = Failure("unreadable", f"{error.strerror}.", retry_at=time.monotonic() + RETRY_S)
+        elif isinstance(error, StoreError):
+            failure = Failure("vanished", str(error), retry_at=time.monotonic() + RETRY_S)
         else:
             failure = Failure("internal_error", "Loading it failed in an unforeseen way; the log says how.")
         state = self.snapshot.models[name]

@@ -134,7 +134,7 @@ def create_router(registry: Registry) -> APIRouter:
 
     @router.get("/health/ready", tags=["health"], responses={503: {"description": "Not ready", "model": Health}})
     def ready(response: Response) -> Health:
-        """200 once a model answers, else 503."""
+        """200 once the whole store has been read and a model answers, else 503."""
         found = _health(registry)
         if found.status not in ("ready", "degraded"):
             response.status_code = 503
@@ -188,9 +188,12 @@ def _health(registry: Registry) -> Health:
         name: state.champion.version if state.champion else None for name, state in sorted(snapshot.models.items())
     }
     silent = [name for name, version in models.items() if version is None]
+    if snapshot.trouble:
+        detail = f"The store cannot be read: {snapshot.trouble}. What was loaded before goes on answering."
+        return Health(status="degraded" if len(silent) < len(models) else "failed", detail=detail, models=models)
+    if not snapshot.complete:
+        return Health(status="loading", detail="The store is being read.", models=models)
     if not models:
-        if not snapshot.complete:
-            return Health(status="loading", detail="The store is being read.", models=models)
         detail = "The store is empty. `make train` or `lectern train NOTEBOOK` makes a version; it is served at once."
         return Health(status="empty", detail=detail, models=models)
     if not silent:
@@ -198,8 +201,6 @@ def _health(registry: Registry) -> Health:
     if len(silent) < len(models):
         detail = f"No version of {', '.join(silent)} answers; /models says why."
         return Health(status="degraded", detail=detail, models=models)
-    if not snapshot.complete:
-        return Health(status="loading", detail="The models are being loaded.", models=models)
     return Health(status="failed", detail="No version of any model can be served; /models says why.", models=models)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, from_json
 from typing_extensions import TypedDict
 
 from contract import signature as contract
@@ -31,6 +33,7 @@ class RequestSchema:
     def __init__(self, signature: Signature, max_rows: int) -> None:
         self.signature = signature
         self.names = signature.names
+        self.max_rows = max_rows
         row = row_type(signature)
         self._one: TypeAdapter[Row] = TypeAdapter(row)
         self._many: TypeAdapter[list[Row]] = TypeAdapter(
@@ -49,7 +52,7 @@ class RequestSchema:
         try:
             return (self._many.validate_json(body), True) if many else ([self._one.validate_json(body)], False)
         except ValidationError as error:
-            raise self._refusal(error) from None
+            raise self._refusal(body, error) from None
 
     def columns(self, rows: list[Row]) -> Columns:
         """The rows by column."""
@@ -70,12 +73,15 @@ class RequestSchema:
                 )
         return found
 
-    def _refusal(self, error: ValidationError) -> Problem:
+    def _refusal(self, body: bytes, error: ValidationError) -> Problem:
+        if not body.strip():
+            empty = FieldError(field="", code="no_rows", message=f"The body is empty; {self._hint()}.")
+            return Problem(422, "invalid_rows", empty.message, errors=[empty])
+        try:
+            from_json(body, allow_inf_nan=False)
+        except ValueError as broken:
+            return Problem(400, "invalid_json", f"The body is not JSON: {broken}.")
         details = error.errors(include_url=False, include_input=False)
-        if details[0]["type"] == "json_invalid":
-            return Problem(
-                400, "invalid_json", f"The body is not JSON: {details[0].get('ctx', {}).get('error', 'unreadable')}."
-            )
         found = [self._field_error(detail) for detail in details[:MAX_ERRORS]]
         detail = found[0].message
         if len(details) > 1:
@@ -85,21 +91,28 @@ class RequestSchema:
     def _field_error(self, detail: ErrorDetails) -> FieldError:
         place = list(detail["loc"])
         row = place.pop(0) if place and isinstance(place[0], int) else None
-        name = str(place[0]) if place else ""
+        name = str(place[0])[:80] if place else ""
         field = next((field for field in self.signature.inputs if field.name == name), None)
         code = _CODES.get(detail["type"], "invalid")
+        if code == "out_of_bounds" and field and not field.bounds:
+            code = "out_of_range"
         where = "" if row is None else f" in row {row}"
-        shown = f"'{name[:80]}'"
-        if not name:
-            shape = _SHAPES.get(code, "no row")
-            message = f"The body{where} is {shape}; send an object with {self._listed()}, or a list of such objects."
+        shown = f"'{name}'"
+        if code == "too_many_rows":
+            message = f"The body is a list of more than {self.max_rows:,} rows; send fewer at a time."
+        elif not place:
+            shape = "an empty list" if code == "no_rows" else "no object"
+            message = f"{'The body' if row is None else f'Row {row}'} is {shape}; {self._hint()}."
         elif code == "unknown_field":
             message = f"The model has no field {shown}{where}; its fields are {self._listed()}."
         elif code == "missing":
             message = f"The field {shown} is missing{where}."
         else:
-            message = f"{shown}{where} must be {_wanted(field) if field else 'otherwise'}."
-        return FieldError(field=name[:80], code=code, message=shortened(message), row=row)
+            message = f"{shown}{where} must be {_wanted(field, code) if field else 'otherwise'}."
+        return FieldError(field=name, code=code, message=shortened(message), row=row)
+
+    def _hint(self) -> str:
+        return f"send an object with {self._listed()}, or a list of such objects"
 
     def _listed(self) -> str:
         return ", ".join(self.names[:12]) + (", …" if len(self.names) > 12 else "")
@@ -110,20 +123,16 @@ _CODES = {
     "extra_forbidden": "unknown_field",
     "float_type": "wrong_type",
     "int_type": "wrong_type",
-    "int_from_float": "wrong_type",
     "bool_type": "wrong_type",
     "string_type": "wrong_type",
     "dict_type": "wrong_type",
-    "list_type": "wrong_type",
     "greater_than_equal": "out_of_bounds",
     "less_than_equal": "out_of_bounds",
     "finite_number": "not_finite",
-    "int_parsing_size": "out_of_range",
     "literal_error": "unknown_category",
     "too_short": "no_rows",
     "too_long": "too_many_rows",
 }
-_SHAPES = {"wrong_type": "no object", "no_rows": "an empty list", "too_many_rows": "a list of too many rows"}
 
 
 def row_type(signature: Signature) -> Any:
@@ -188,7 +197,8 @@ def documents(answers: Answers, signature: Signature) -> list[dict[str, Any]]:
 
 def _annotation(field: contract.Field) -> Any:
     kind: Any = Literal[field.levels] if field.type == "category" else _TYPES[field.type]
-    annotation: Any = Annotated[kind, Field(ge=field.bounds[0], le=field.bounds[1])] if field.bounds else kind
+    limits = _limits(field)
+    annotation: Any = Annotated[kind, Field(ge=limits[0], le=limits[1])] if limits else kind
     if field.nullable:
         annotation = annotation | None
     told = [field.unit] if field.unit else []
@@ -199,10 +209,22 @@ def _annotation(field: contract.Field) -> Any:
     return Annotated[annotation, Field(description="; ".join(told) or None, examples=[field.example])]
 
 
-def _wanted(field: contract.Field) -> str:
-    wanted = _NOUNS[field.type]
+def _limits(field: contract.Field) -> tuple[int | float, int | float] | None:
+    """The lowest and the highest value: as declared, and for an integer no more than the fitted object's type holds."""
+    if field.type != "integer":
+        return field.bounds
+    sized = re.match(r"(u?)int(\d+)", field.dtype.lower())  # numpy's names, and pandas' with a capital
+    unsigned, bits = (sized[1], int(sized[2])) if sized else ("", 64)
+    low, high = (0, 2**bits - 1) if unsigned else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
     if field.bounds:
-        wanted += f" {_between(*field.bounds, field.unit)}"
+        low, high = max(low, math.ceil(field.bounds[0])), min(high, math.floor(field.bounds[1]))
+    return low, high
+
+
+def _wanted(field: contract.Field, code: str) -> str:
+    wanted = _NOUNS[field.type]
+    if (field.bounds or code == "out_of_range") and (limits := _limits(field)):
+        wanted += f" {_between(*limits, field.unit)}"
     if field.type == "category":
         levels = field.levels or ()
         wanted = f"one of {', '.join(map(str, levels[:12]))}{', …' if len(levels) > 12 else ''}"
@@ -210,7 +232,7 @@ def _wanted(field: contract.Field) -> str:
 
 
 def _between(low: float, high: float, unit: str) -> str:
-    return f"from {low:g} to {high:g}{' ' + unit if unit else ''}"
+    return f"from {low:.10g} to {high:.10g}{' ' + unit if unit else ''}"
 
 
 def _key(name: contract.Scalar) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import signal
 import socket
 import threading
 
@@ -13,7 +14,7 @@ from uvicorn.supervisors import Multiprocess
 
 from contract.errors import SettingsRefused
 from serving.announcement import announce
-from serving.app import create_app
+from serving.app import Lectern, create_app
 from serving.settings import ServeSettings
 
 KEEP_ALIVE_S = 75
@@ -33,7 +34,7 @@ def run(settings: ServeSettings) -> None:
     if settings.workers > 1:
         os.environ.update({settings.variable(name): str(getattr(settings, name)) for name in settings.model_fields_set})
     config = uvicorn.Config(
-        "serving.app:from_environment" if settings.workers > 1 else create_app(settings),
+        "serving.server:worker" if settings.workers > 1 else create_app(settings),
         factory=settings.workers > 1,
         workers=settings.workers,
         log_level="warning",
@@ -42,10 +43,10 @@ def run(settings: ServeSettings) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
-    logging.basicConfig(format="lectern: %(message)s")
-    logging.getLogger("lectern").setLevel(logging.INFO)
+    _show_log()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both signals end it in the same way
     stopping = threading.Event()
-    threading.Thread(target=announce, args=(host, port, stopping), daemon=True).start()
+    threading.Thread(target=announce, args=(host, port, settings, stopping), daemon=True).start()
     try:
         if settings.workers > 1:
             Multiprocess(config, sockets=[listener]).run()
@@ -59,6 +60,12 @@ def run(settings: ServeSettings) -> None:
     print("Stopped.")
 
 
+def worker() -> Lectern:
+    """The service as the environment sets it: what each of several processes builds for itself."""
+    _show_log()
+    return create_app(ServeSettings.read(os.environ))
+
+
 def bind(settings: ServeSettings) -> socket.socket:
     """A socket that holds the address.
 
@@ -70,6 +77,7 @@ def bind(settings: ServeSettings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
+        listener.listen()
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
@@ -80,3 +88,8 @@ def bind(settings: ServeSettings) -> socket.socket:
         raise SettingsRefused(f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}.") from None
     listener.set_inheritable(True)
     return listener
+
+
+def _show_log() -> None:
+    logging.basicConfig(format="lectern: %(message)s")
+    logging.getLogger("lectern").setLevel(logging.INFO)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 
 from contract.settings import PREFIX, Settings
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class ServeSettings(Settings):
     """How the service listens, what it loads and what it accepts."""
 
     prefix = PREFIX
-    foreign = (PREFIX + "TRAIN_",)
+    foreign = (PREFIX + "TRAIN_", PREFIX + "URL")
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
     workers: int = Field(1, ge=1, le=64, description="server processes; each loads every model")
     default_model: str | None = Field(None, description="model behind `/predict`; the only one when not set")
-    poll_s: float = Field(0.25, gt=0, description="how often the store is looked at for new versions")
-    load_timeout_s: float = Field(60, gt=0, description="longest time a model may take to load")
-    predict_timeout_s: float = Field(30, gt=0, description="longest time a model may take to answer a request")
+    poll_s: Seconds = Field(0.25, description="how often the store is looked at for new versions")
+    load_timeout_s: Seconds = Field(60, description="longest time a model may take to load")
+    predict_timeout_s: Seconds = Field(30, description="longest time a model may take to answer a request")
     pinned_versions: int = Field(
-        4, ge=0, description="versions kept loaded beside the champions because a request named them"
+        4, ge=1, description="versions kept loaded beside the champions because a request named them"
     )
     max_body_bytes: int = Field(16 << 20, gt=0, description="largest body of a request")
     max_rows: int = Field(10_000, gt=0, description="most rows in one request")

@@ -29,7 +29,7 @@ from contract.store import Store
 from tests.samples import sealed
 
 ROOT = Path(__file__).parents[1]
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 T = TypeVar("T")
 
 
@@ -144,7 +144,7 @@ def model_processes(process: int) -> list[int]:
 
     def runs_models(found: int) -> bool:
         forked = "forkserver" in _command(found) and "forkserver" in _command(parents.get(found, 0))
-        return forked or "contract.child" in _command(found)
+        return forked or "\0contract.child\0" in _command(found)
 
     return [found for found in descendants(process) if runs_models(found)]
 

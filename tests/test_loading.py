@@ -1,0 +1,149 @@
+"""serving.loading: what must hold before a version may answer, and that nothing is left of one that may not."""
+
+import os
+import time
+
+import pytest
+
+from contract import golden
+from contract.answers import Answers
+from contract.artifact import Artifact
+from contract.errors import (
+    ArtifactError,
+    ChecksumMismatch,
+    EnvironmentMismatch,
+    FormatMismatch,
+    LoadFailed,
+    ManifestInvalid,
+    SelfTestFailed,
+    SelfTestMismatch,
+)
+from contract.formats import joblib, onnx
+from contract.signature import Signature
+from contract.store import Store
+from serving.loading import Served, load
+from serving.predictors import InChild, InProcess
+from serving.settings import ServeSettings
+from tests.live import (
+    HANGS,
+    RAISES,
+    Times,
+    Unpickled,
+    X,
+    damage,
+    model_processes,
+    multiplication,
+    publish,
+    publish_graph,
+    republish,
+    until,
+)
+
+
+def loaded(store: Store, name: str, number: int = 1, **settings: float) -> Served:
+    return load(name, number, store.artifact(name, number), ServeSettings(**settings))  # type: ignore[arg-type]
+
+
+def refused(store: Store, name: str, error: type[ArtifactError], message: str, **settings: float) -> None:
+    before = set(model_processes(os.getpid()))
+    with pytest.raises(error, match=message):
+        loaded(store, name, max(store.versions(name)), **settings)
+    until(lambda: set(model_processes(os.getpid())) <= before)
+
+
+def example(value: float) -> Signature:
+    return X.model_copy(update={"inputs": (X.inputs[0].model_copy(update={"example": value}),)})
+
+
+def test_a_graph_answers_in_this_process(store: Store) -> None:
+    publish_graph(store, "double", description="Twice x.")
+    before = model_processes(os.getpid())
+    served = loaded(store, "double")
+    assert isinstance(served.predictor, InProcess)
+    assert (served.model, served.version, served.manifest.description) == ("double", 1, "Twice x.")
+    assert served.example == {"prediction": 2.0}
+    assert model_processes(os.getpid()) == before
+
+
+def test_a_fitted_object_answers_in_a_process_of_its_own(store: Store) -> None:
+    publish(store, "double", Times(2.0))
+    before = set(model_processes(os.getpid()))
+    served = loaded(store, "double")
+    assert isinstance(served.predictor, InChild)
+    assert served.example == {"prediction": 2.0}
+    [child] = set(model_processes(os.getpid())) - before
+    served.predictor.retire()
+    until(lambda: child not in model_processes(os.getpid()))
+
+
+def test_a_version_of_another_model_is_refused(store: Store) -> None:
+    publish_graph(store, "double")
+    (store.root / "double").rename(store.root / "triple")
+    refused(store, "triple", ManifestInvalid, r"^The manifest is of a model 'double', not of 'triple'\.$")
+
+
+@pytest.mark.parametrize("name", [joblib.FILE, golden.GOLDEN, "notebook.ipynb"])
+def test_a_flipped_bit_in_any_file_is_found_before_the_file_is_read(store: Store, name: str) -> None:
+    artifact = store.artifact("double", publish(store, "double", Times(2.0)))
+    artifact = store.artifact("double", republish(store, artifact, files={"notebook.ipynb": b"{}"}))
+    damage(artifact, name)
+    refused(store, "double", ChecksumMismatch, f"^{name} is not the file that was published")
+
+
+def test_a_file_that_is_not_what_its_name_says_is_refused(store: Store) -> None:
+    pickled = store.artifact("double", publish(store, "double", Times(2.0)))
+    graph = store.artifact("graph", publish_graph(store, "graph"))
+    republish(store, pickled, files={joblib.FILE: multiplication(2.0)})
+    refused(store, "double", FormatMismatch, "^model.joblib is not in joblib's format")
+    republish(store, graph, files={onnx.FILE: pickled.read(joblib.FILE)})
+    refused(store, "graph", FormatMismatch, "^model.onnx is not a graph that ONNX Runtime can run")
+
+
+@pytest.mark.parametrize("publisher", ["graph", "object"])
+def test_other_answers_than_the_golden_ones_are_refused(store: Store, publisher: str) -> None:
+    if publisher == "graph":
+        artifact = store.artifact("double", publish_graph(store, "double"))
+        wrong = golden.write({"x": [1.0, 2.0]}, Answers([2.0, 4.1]))
+        republish(store, artifact, files={golden.GOLDEN: wrong})
+    else:
+        publish(store, "double", Times(2.0), rows={"x": [1.0, 2.0]}, answers=Answers([2.0, 4.1]))
+    refused(store, "double", SelfTestMismatch, r"^The model answers its golden rows otherwise than when it was fitted")
+
+
+def test_a_model_that_cannot_answer_its_golden_rows_is_refused(store: Store) -> None:
+    publish(store, "double", Times(2.0), rows={"x": [RAISES]}, answers=Answers([26.0]))
+    refused(store, "double", SelfTestFailed, "^The model could not answer its golden rows: The model raised ValueError")
+
+
+def test_a_model_that_cannot_answer_its_example_row_is_refused(store: Store) -> None:
+    publish(store, "double", Times(2.0), signature=example(RAISES), rows={"x": [1.0]}, answers=Answers([2.0]))
+    refused(store, "double", SelfTestFailed, "^The model could not answer its example row: The model raised ValueError")
+
+
+def test_a_model_that_never_answers_its_golden_rows_is_given_up(store: Store) -> None:
+    publish(store, "double", Times(2.0), rows={"x": [HANGS]}, answers=Answers([1.0]))
+    message = r"^The model could not answer its golden rows: The model did not answer within 2 s\.$"
+    refused(store, "double", SelfTestFailed, message, predict_timeout_s=2)
+
+
+def test_a_model_that_never_loads_is_given_up(store: Store) -> None:
+    publish(store, "double", Unpickled(time.sleep, 1e6), answers=Answers([2.0, 2.0]))
+    refused(store, "double", LoadFailed, r"^The model was not loaded within 2 s\.$", load_timeout_s=2)
+
+
+def test_a_model_that_dies_while_it_loads_is_refused(store: Store) -> None:
+    publish(store, "double", Unpickled(os._exit, 1), answers=Answers([2.0, 2.0]))
+    refused(store, "double", LoadFailed, r"^The process of the model died while it loaded the file\.$")
+
+
+def test_a_model_that_needs_what_is_not_installed_says_what(store: Store) -> None:
+    publish(store, "double", Unpickled(__import__, "no_such_package"), answers=Answers([2.0, 2.0]))
+    refused(store, "double", EnvironmentMismatch, "^The model needs the package 'no_such_package', which is not ")
+
+
+def test_golden_rows_that_are_none_are_refused(store: Store) -> None:
+    artifact: Artifact = store.artifact("double", publish_graph(store, "double"))
+    republish(store, artifact, files={golden.GOLDEN: b"[]"})
+    refused(store, "double", ManifestInvalid, "^golden.json is not a document of golden rows")
+    republish(store, artifact, without=[golden.GOLDEN])
+    refused(store, "double", ChecksumMismatch, r"^The manifest names no file golden\.json\.$")
