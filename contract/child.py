@@ -106,10 +106,11 @@ class Child:
     def close(self) -> None:
         """End the child, whatever it is doing."""
         self._socket.close()
-        self._process.kill()
         if isinstance(self._process, subprocess.Popen):
+            self._process.kill()
             self._process.wait()
-        else:
+        elif self._process.is_alive():  # else its number may be another process's by now
+            self._process.kill()
             self._process.join()
 
     def _ask(self, question: dict[str, Any], timeout_s: float) -> dict[str, Any]:
@@ -129,8 +130,8 @@ class Child:
         if answer is None:
             self.close()
             raise ModelCrashed("The process of the model died while it worked on these rows.")
-        if answer.get("error") in _ERRORS:
-            raise _ERRORS[answer["error"]](answer.get("message"))
+        if error := _ERRORS.get(str(answer.get("error"))):
+            raise error(answer.get("message"))
         return answer
 
 

@@ -7,7 +7,7 @@ import re
 from contract.errors import NameRefused
 
 _MODEL = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
-_VERSION = re.compile(r"[1-9][0-9]{0,8}", re.ASCII)
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def check_model_name(name: object) -> str:

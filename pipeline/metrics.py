@@ -46,12 +46,11 @@ def _classification(answers: Answers, truth: Sequence[Any], output: Output) -> d
         found = {
             "accuracy": metrics.accuracy_score(true, said),
             "balanced_accuracy": metrics.balanced_accuracy_score(true, said),
-            "f1_macro": metrics.f1_score(true, said, average="macro", labels=known, zero_division=0),
+            "f1_macro": metrics.f1_score(true, said, average="macro", zero_division=0),
         }
         shares = np.array(answers.probabilities or np.nan)
         if len(known) > 1 and (shares >= 0).all() and np.allclose(shares.sum(axis=-1), 1):
             found["log_loss"] = metrics.log_loss(true, shares, labels=known)
-            if len(set(true)) == len(known):
-                scores = shares[:, 1] if len(known) == 2 else shares
-                found["roc_auc"] = metrics.roc_auc_score(true, scores, multi_class="ovr", labels=known)
+            scores = shares[:, 1] if len(known) == 2 else shares
+            found["roc_auc"] = metrics.roc_auc_score(true, scores, multi_class="ovr", labels=known)
     return found

@@ -21,11 +21,12 @@ def announce(host: str, port: int, settings: ServeSettings, stopping: threading.
     """Wait until the service has read its store, then print where it is and how to ask it."""
     address = f"http://{_reachable(host)}:{port}"
     while not stopping.wait(_EVERY_S):
-        health = _get(f"{address}/health")
-        if health is not None and health["status"] != "loading":
-            models, example = _get(f"{address}/models") or [], _example(address, health, settings.default_model)
-            print(text(address, settings.open_store().root, health, models, example), flush=True)
-            return
+        health, models = _get(f"{address}/health"), _get(f"{address}/models")
+        if not health or models is None or "loading" in (health["status"], *(model["state"] for model in models)):
+            continue
+        example = _example(address, health, settings.default_model)
+        print(text(address, settings.open_store().root, health, models, example), flush=True)
+        return
 
 
 def text(
@@ -35,9 +36,7 @@ def text(
     lines = [f"Lectern answers at {address}  (try it in the browser: {address}/docs)", f"from the store {store}", ""]
     for model in models:
         if model["champion"] is None:
-            lines.append(
-                f"  {model['model']:<16} not served: {model['failed'][-1]['reason'] if model['failed'] else 'loading'}"
-            )
+            lines.append(f"  {model['model']:<16} not served: {model['failed'][-1]['reason']}")
         else:
             metric = next((f"  {name} {value:.3f}" for name, value in model["metrics"].items()), "")
             lines.append(f"  {model['model']:<16} version {model['champion']}{metric}")

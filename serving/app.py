@@ -11,16 +11,21 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi_offline import FastAPIOffline
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contract.errors import LecternError
 from serving.documents import openapi
-from serving.prediction import new_id, predict
-from serving.problems import MEDIA_TYPE, Problem
+from serving.prediction import new_id, predict, send_problem
+from serving.problems import MEDIA_TYPE, STATUS, Problem
 from serving.registry import Registry
 from serving.routes import create_router, prediction_routes
 from serving.settings import ServeSettings
+
+_OWN_HOST_ONLY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'self'"
+)
 
 
 class Lectern:
@@ -60,9 +65,37 @@ def create_app(settings: ServeSettings) -> Lectern:
     framework.include_router(create_router(registry))
     framework.router.routes.extend(prediction_routes(registry))
     framework.openapi = lambda: openapi(framework, registry)  # type: ignore[method-assign]  # FastAPI's documented way
-    for kind in (LecternError, Problem, HTTPException, RequestValidationError, Exception):
+    for kind in (*STATUS, Problem, HTTPException, RequestValidationError, OSError):
         framework.add_exception_handler(kind, _refuse)
+    framework.add_middleware(Guard)
     return Lectern(registry, framework)
+
+
+class Guard:
+    """Around the framework: a page reaches this host and no other, and what nobody foresaw is a problem, too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection."""
+        started = False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal started
+            started = True
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                if headers.get("content-type", "").startswith("text/html"):
+                    headers.setdefault("content-security-policy", _OWN_HOST_ONLY)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_guarded)
+        except Exception as error:
+            if started or scope["type"] != "http":
+                raise
+            await send_problem(error, new_id(), send)
 
 
 def _refuse(_: Request, error: Exception) -> Response:
@@ -83,4 +116,6 @@ def _problem(error: Exception) -> Problem:
             return Problem(error.status_code, "refused", str(error.detail), headers=error.headers)
         case RequestValidationError():
             return Problem(422, "invalid_request", "A parameter of the request does not fit; /docs says what it takes.")
+        case OSError():
+            return Problem(503, "store_unreadable", "The store cannot be read at the moment; predictions go on.")
     return Problem.of(error)

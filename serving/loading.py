@@ -45,6 +45,7 @@ def load(model: str, version: int, artifact: Artifact, settings: ServeSettings) 
     if manifest.model != model:
         raise ManifestInvalid(f"The manifest is of a model '{manifest.model}', not of '{model}'.")
     artifact.verify()
+    schema = RequestSchema(manifest.signature, settings.max_rows)
     kind, rows = FORMATS[manifest.runtime.format], artifact.read(golden.GOLDEN)
 
     def start() -> Child:
@@ -68,7 +69,7 @@ def load(model: str, version: int, artifact: Artifact, settings: ServeSettings) 
         loaded = kind.load(artifact.read(kind.file), manifest)
         example = _prove(loaded, manifest.signature, rows, kind.tolerance)
         predictor = InProcess(loaded, golden.read(rows)[0], settings.predict_timeout_s)
-    return Served(version, manifest, RequestSchema(manifest.signature, settings.max_rows), predictor, example)
+    return Served(version, manifest, schema, predictor, example)
 
 
 def _prove(model: Model, signature: Signature, rows: bytes, tolerance: float) -> dict[str, Any]:

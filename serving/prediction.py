@@ -6,6 +6,7 @@ body → rows that fit the signature → answers → JSON. Nothing on the way lo
 from __future__ import annotations
 
 import itertools
+import logging
 import secrets
 from urllib.parse import parse_qs
 
@@ -13,8 +14,10 @@ from pydantic_core import to_json
 from starlette.types import Message, Receive, Scope, Send
 
 from serving.loading import Served
-from serving.problems import MEDIA_TYPE, Problem
+from serving.problems import MEDIA_TYPE, UNFORESEEN, Problem
 from serving.schemas import documents
+
+log = logging.getLogger("lectern.prediction")
 
 _JSON = b"application/json"
 _PROCESS = secrets.token_hex(6)
@@ -29,12 +32,12 @@ async def predict(served: Served, scope: Scope, receive: Receive, send: Send, ma
     """Answer one request with one version."""
     request_id = new_id()
     try:
+        echo = _wants_echo(scope["query_string"])
         with served.predictor.in_use():
             body = await read_body(scope, receive, max_body_bytes)
             rows, many = served.schema.read(body)
             answers = await served.predictor.answer(served.schema.columns(rows))
         found = documents(answers, served.manifest.signature)
-        echo = b"echo" in scope["query_string"] and parse_qs(scope["query_string"]).get(b"echo") == [b"true"]
         for index, (row, document) in enumerate(zip(rows, found, strict=True)):
             document["id"] = f"{request_id}-{index}" if many else request_id
             document["warnings"] = served.schema.warnings(row)
@@ -45,7 +48,7 @@ async def predict(served: Served, scope: Scope, receive: Receive, send: Send, ma
     except Hangup:
         return
     except Exception as error:  # noqa: BLE001  # whatever it is, who asked is told
-        await send_problem(Problem.of(error), request_id, send)
+        await send_problem(error, request_id, send)
         return
 
     headers = [
@@ -59,6 +62,17 @@ async def predict(served: Served, scope: Scope, receive: Receive, send: Send, ma
 def new_id() -> str:
     """A name for a request that no other request of any process has."""
     return f"{_PROCESS}{next(_COUNTER):08x}"
+
+
+def _wants_echo(query: bytes) -> bool:
+    if b"echo" not in query:
+        return False
+    match parse_qs(query.decode("latin-1"), keep_blank_values=True).get("echo"):
+        case None | ["false"]:
+            return False
+        case ["true"]:
+            return True
+    raise Problem(422, "invalid_request", "The parameter 'echo' is true or false.")
 
 
 async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
@@ -96,8 +110,11 @@ async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
     return bytes(body)
 
 
-async def send_problem(problem: Problem, request_id: str, send: Send) -> None:
-    """Answer with an error."""
+async def send_problem(error: Exception, request_id: str, send: Send) -> None:
+    """Answer with the problem that stands for an error; one that nobody foresaw is logged."""
+    problem = Problem.of(error)
+    if problem.code == UNFORESEEN:
+        log.error("Request %s failed in an unforeseen way.", request_id, exc_info=error)
     headers = [(b"x-request-id", request_id.encode())]
     headers += [(name.encode(), value.encode()) for name, value in problem.headers.items()]
     await send_body(problem.status, MEDIA_TYPE.encode(), problem.body(request_id), headers, send)

@@ -5,7 +5,6 @@ A problem never repeats the input and never exceeds 8 KiB.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -28,7 +27,7 @@ MAX_ERRORS = 20
 MAX_BYTES = 8 << 10
 _MAX_TEXT = 300
 
-log = logging.getLogger("lectern.problems")
+UNFORESEEN = "internal_error"
 
 STATUS: dict[type[LecternError], tuple[HTTPStatus, str]] = {
     ModelNotFound: (HTTPStatus.NOT_FOUND, "model_not_found"),
@@ -79,14 +78,13 @@ class Problem(Exception):
 
     @classmethod
     def of(cls, error: Exception) -> Problem:
-        """The problem that stands for an error; one that nobody foresaw is logged, and says nothing of itself."""
+        """The problem that stands for an error; for one that nobody foresaw it says nothing of it."""
         if isinstance(error, Problem):
             return error
         for kind, (status, code) in STATUS.items():
             if isinstance(error, kind):
                 return cls(status, code, str(error))
-        log.error("A request failed in an unforeseen way.", exc_info=error)
-        return cls(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The service failed to answer this request.")
+        return cls(HTTPStatus.INTERNAL_SERVER_ERROR, UNFORESEEN, "The service failed to answer this request.")
 
     def body(self, request_id: str) -> bytes:
         """The document."""

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from contract.store import Store
+from tests.live import Service, running
 
 settings.register_profile("lectern", derandomize=True, deadline=None)
 settings.load_profile("lectern")
@@ -70,3 +71,14 @@ def example_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
             subprocess.run(command, env=own, check=True)
             unfinished.rename(store.root)
     return store
+
+
+@pytest.fixture(scope="session")
+def examples(example_store: Store) -> Iterator[Service]:
+    """A service on the example store, with iris as the default model; to be asked, not stopped."""
+    with running(example_store, default_model="iris") as service:
+        yield service
+        assert sorted(service.complaints.splitlines()) == [
+            "lectern: cardio version 1 answers now.",
+            "lectern: iris version 1 answers now.",
+        ]

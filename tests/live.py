@@ -73,8 +73,11 @@ class Service:
         return self.client.post(path, json=body)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
-        """End it as a terminal or an operator does; return its exit code."""
-        self.process.send_signal(how)
+        """End it as a terminal does (Ctrl-C is sent to all its processes) or an operator; return its exit code."""
+        if how == signal.SIGINT:
+            os.killpg(self.process.pid, how)
+        else:
+            self.process.send_signal(how)
         return self.process.wait(PATIENCE_S)
 
 
@@ -95,7 +98,13 @@ def running(
         folder = Path(name)
         with (folder / "out").open("w") as out, (folder / "err").open("w") as err:
             process = subprocess.Popen(
-                command, env=own | dict(environment or {}) | given, cwd=ROOT, stdout=out, stderr=err, text=True
+                command,
+                env=own | dict(environment or {}) | given,
+                cwd=ROOT,
+                stdout=out,
+                stderr=err,
+                text=True,
+                start_new_session=True,
             )
         service = Service(process, folder)
         before = set[int]()
@@ -189,6 +198,12 @@ class Times:
         while 999.0 in asked or (self.folder is not None and 5.0 in asked and not (self.folder / "go").exists()):
             time.sleep(0.01)
         return frame["x"] * self.factor
+
+
+def slowly(seconds: float, fitted: Any) -> Any:
+    """The fitted object, after a while."""
+    time.sleep(seconds)
+    return fitted
 
 
 class Unpickled:

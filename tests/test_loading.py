@@ -41,7 +41,7 @@ from tests.live import (
 
 
 def loaded(store: Store, name: str, number: int = 1, **settings: float) -> Served:
-    return load(name, number, store.artifact(name, number), ServeSettings(**settings))  # type: ignore[arg-type]
+    return load(name, number, store.artifact(name, number), ServeSettings(**settings))
 
 
 def refused(store: Store, name: str, error: type[ArtifactError], message: str, **settings: float) -> None:
@@ -57,12 +57,12 @@ def example(value: float) -> Signature:
 
 def test_a_graph_answers_in_this_process(store: Store) -> None:
     publish_graph(store, "double", description="Twice x.")
-    before = model_processes(os.getpid())
+    before = set(model_processes(os.getpid()))
     served = loaded(store, "double")
     assert isinstance(served.predictor, InProcess)
     assert (served.model, served.version, served.manifest.description) == ("double", 1, "Twice x.")
     assert served.example == {"prediction": 2.0}
-    assert model_processes(os.getpid()) == before
+    assert set(model_processes(os.getpid())) <= before
 
 
 def test_a_fitted_object_answers_in_a_process_of_its_own(store: Store) -> None:

@@ -56,6 +56,16 @@ def test_of_three_classes() -> None:
     )
 
 
+@pytest.mark.parametrize("output", [TWO, THREE], ids=["two", "three"])
+def test_a_class_without_any_row_costs_nothing(output: Output) -> None:
+    name = output.classes[1]
+    shares = [[0.1, 0.9, 0.0][: len(output.classes)]] * 4
+    found = metrics.measure(Answers([name] * 4, shares), [name] * 4, output)
+    assert found == pytest.approx(
+        {"accuracy": 1.0, "balanced_accuracy": 1.0, "f1_macro": 1.0, "log_loss": -math.log(0.9)}
+    )
+
+
 def test_a_class_without_a_true_row_has_no_area_and_counts_as_never_found() -> None:
     shares = [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]
     found = metrics.measure(Answers(["a", "b", "c"], shares), ["a", "b", "b"], THREE)

@@ -84,7 +84,7 @@ def as_inputs(columns: Columns, signature: Signature) -> Any:
     """The rows as the fitted object takes them: a DataFrame or an n by fields array, with the dtypes of the fit.
 
     Raises:
-        PredictionFailed: a number does not fit its dtype.
+        PredictionFailed: a value does not fit its dtype.
     """
     import numpy as np
     import pandas as pd
@@ -94,8 +94,8 @@ def as_inputs(columns: Columns, signature: Signature) -> Any:
             if signature.container == "array":
                 return np.array([columns[name] for name in signature.names], dtype=signature.inputs[0].dtype).T
             return pd.DataFrame({field.name: _series(columns[field.name], field) for field in signature.inputs})
-    except ArithmeticError:
-        raise PredictionFailed("A number does not fit the type that the model was fitted on.") from None
+    except (ArithmeticError, TypeError, ValueError):
+        raise PredictionFailed("A value does not fit the type that the model was fitted on.") from None
 
 
 def _series(values: Any, field: Field) -> Any:

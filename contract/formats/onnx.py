@@ -90,9 +90,8 @@ class Graph:
         """
         output = self.signature.output
         try:
-            with np.errstate(over="raise", invalid="ignore"):
-                values, *probabilities = self.session.run(None, self.feed(columns))
-                shares = _shares(probabilities[0]) if output.probabilities else None
+            values, *probabilities = self.session.run(None, self.feed(columns))
+            shares = _shares(probabilities[0]) if output.probabilities else None
             return from_model(values, shares, output, count(columns))
         except PredictionFailed:
             raise
@@ -101,11 +100,13 @@ class Graph:
         except Exception as error:
             raise PredictionFailed(f"The graph could not run these rows ({type(error).__name__}).") from error
 
+    @np.errstate(over="raise")  # what float32 cannot hold must not become infinite; as a decorator it costs the least
     def _matrix(self, columns: Columns) -> dict[str, Any]:
         # None becomes NaN in a float array
         matrix = np.array([columns[name] for name in self.signature.names], dtype=self.dtype)
         return {MATRIX: np.ascontiguousarray(matrix.T)}
 
+    @np.errstate(over="raise")
     def _columns(self, columns: Columns) -> dict[str, Any]:
         feed = {}
         for field in self.signature.inputs:

@@ -1,0 +1,189 @@
+"""serving.documents: the OpenAPI document says what the service does, neither more nor less."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.core.result import Ok
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.schemas import OpenApiSchema
+
+from contract.store import Store
+from tests.live import Service, damage, publish_graph, running, until
+
+EXAMPLES = 15
+
+
+@pytest.fixture(scope="module")
+def document(examples: Service) -> Any:
+    return examples.get("/openapi.json")
+
+
+@pytest.fixture(scope="module")
+def api(examples: Service) -> Any:
+    return schemathesis.openapi.from_url(f"{examples.url}/openapi.json")
+
+
+def validator(document: Any, *path: str) -> jsonschema_rs.Validator:
+    """What checks against the schema at a place of the document."""
+    schema = document
+    for step in path:
+        schema = schema[step]
+    return jsonschema_rs.Draft202012Validator({**schema, "components": document["components"]})
+
+
+def test_it_is_a_valid_document_of_openapi_3_1(api: OpenApiSchema, document: Any) -> None:
+    api.validate()
+    assert document["openapi"].startswith("3.1.")
+    for schema in document["components"]["schemas"].values():
+        jsonschema_rs.meta.validate(schema)
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(names) == len(set(names))
+
+
+def test_it_begins_with_what_callers_came_for(document: Any) -> None:
+    assert list(document["paths"])[:3] == ["/models/cardio/predict", "/models/iris/predict", "/predict"]
+    assert document["paths"]["/predict"]["post"]["tags"] == ["iris"]
+    assert document["paths"]["/models/iris/predict"]["post"]["summary"] == "Predict with iris, version 1"
+
+
+def test_it_shows_the_fields_of_iris_with_bounds_units_and_a_real_example(document: Any, example_store: Store) -> None:
+    row = document["components"]["schemas"]["iris-row"]
+    signature = example_store.artifact("iris", 1).manifest.signature
+    assert list(row["properties"]) == ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+    assert row["required"] == list(row["properties"])
+    assert row["additionalProperties"] is False
+    assert row["properties"]["petal_width"] == {
+        "type": "number",
+        "minimum": 0.0,
+        "maximum": 10.0,
+        "title": "Petal Width",
+        "description": "cm; the model saw from 0.1 to 2.5 cm",
+        "examples": [signature.example["petal_width"]],
+    }
+    assert row["examples"] == [signature.example]
+
+
+@pytest.mark.parametrize("path", ["/predict", "/models/iris/predict", "/models/cardio/predict"])
+def test_its_examples_are_answered_as_it_says(examples: Service, document: Any, path: str) -> None:
+    operation = document["paths"][path]["post"]
+    sent = operation["requestBody"]["content"]["application/json"]["examples"]
+    said = operation["responses"]["200"]["content"]["application/json"]["examples"]
+    assert sent.keys() == said.keys() == {"one row", "several rows"}
+    response = ("paths", path, "post", "responses", "200", "content", "application/json", "schema")
+    request = ("paths", path, "post", "requestBody", "content", "application/json", "schema")
+
+    def without_id(answer: Any) -> Any:
+        rows = answer.get("predictions", [answer])
+        assert all(isinstance(row.pop("id"), str) for row in rows)
+        return answer
+
+    for name in sent:
+        validator(document, *request).validate(sent[name]["value"])
+        validator(document, *response).validate(said[name]["value"])
+        answer = examples.predict(sent[name]["value"], f"{path}?echo=true").json()
+        validator(document, *response).validate(answer)
+        for row, given_row in zip(answer.get("predictions", [answer]), [sent[name]["value"]] * 2, strict=False):
+            assert row.pop("input") in (given_row, *(given_row if isinstance(given_row, list) else []))
+        assert without_id(answer) == without_id(said[name]["value"])
+    assert not validator(document, *response).is_valid({"predictions": []})
+    assert not validator(document, *request).is_valid([])
+
+
+def test_each_error_of_a_prediction_is_a_problem_it_knows(examples: Service, document: Any) -> None:
+    operation = document["paths"]["/predict"]["post"]["responses"]
+    for status, response in operation.items():
+        if status != "200":
+            assert response["content"] == {
+                "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+            }
+    refused = examples.predict({"sepal_length": "x"})
+    validator(document, "components", "schemas", "Problem").validate(refused.json())
+    assert str(refused.status_code) in operation
+    assert "ValidationError" not in json.dumps(document)
+
+
+def test_the_other_answers_are_as_it_says(examples: Service, document: Any) -> None:
+    for path in document["paths"]:
+        if "get" in document["paths"][path]:
+            answer = examples.client.get(path.format(model="iris", version="1"))
+            assert answer.status_code == 200, path
+            content = document["paths"][path]["get"]["responses"]["200"].get("content", {})
+            if "application/json" in content:
+                responses = ("paths", path, "get", "responses", "200", "content", "application/json", "schema")
+                validator(document, *responses).validate(answer.json())
+
+
+def whole(value: Any) -> Any:
+    """The value with each 2.0 as 2: JSON Schema holds both for integers, the service only the latter."""
+    match value:
+        case dict():
+            return {key: whole(item) for key, item in value.items()}
+        case list():
+            return [whole(item) for item in value]
+        case float() if value.is_integer():
+            return int(value)
+    return value
+
+
+def attack(service: Service, api: OpenApiSchema, mode: GenerationMode, seen: set[int], *, only_posts: bool) -> None:
+    for result in api.get_all_operations():
+        assert isinstance(result, Ok)
+        operation = result.ok()
+        if only_posts and operation.method != "post":
+            continue
+
+        @given(case=operation.as_strategy(generation_mode=mode))
+        @settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
+        def asked(case: schemathesis.Case[Any]) -> None:
+            if case.body is not None:
+                case.body = whole(case.body)
+            response = case.call()
+            seen.add(response.status_code)
+            case.validate_response(response)
+
+        asked()
+    assert service.process.poll() is None
+
+
+def test_whatever_it_allows_is_answered_as_it_says(examples: Service, api: OpenApiSchema) -> None:
+    seen = set[int]()
+    attack(examples, api, GenerationMode.POSITIVE, seen, only_posts=False)
+    assert {200, 404} <= seen
+
+
+def test_whatever_it_does_not_allow_is_refused_as_it_says(examples: Service, api: OpenApiSchema) -> None:
+    seen = set[int]()
+    attack(examples, api, GenerationMode.NEGATIVE, seen, only_posts=True)
+    assert {400, 422} <= seen
+
+
+@pytest.fixture
+def growing(store: Store) -> Iterator[Service]:
+    with running(store) as service:
+        yield service
+
+
+def test_it_changes_with_what_is_served(growing: Service, store: Store) -> None:
+    def paths() -> dict[str, str]:
+        found = growing.get("/openapi.json")["paths"]
+        return {path: found[path]["post"]["summary"] for path in found if "post" in found[path]}
+
+    assert paths() == {}
+    publish_graph(store, "double", description="Twice x.")
+    until(lambda: paths() == dict.fromkeys(["/models/double/predict", "/predict"], "Predict with double, version 1"))
+    publish_graph(store, "double", 3.0, description="Thrice x.")
+    until(lambda: paths() == dict.fromkeys(["/models/double/predict", "/predict"], "Predict with double, version 2"))
+    operation = growing.get("/openapi.json")["paths"]["/predict"]["post"]
+    assert operation["description"] == "Thrice x."
+    example = operation["responses"]["200"]["content"]["application/json"]["examples"]["one row"]["value"]
+    assert (example["prediction"], example["version"]) == (3.0, 2)
+    publish_graph(store, "other")
+    until(lambda: set(paths()) == {"/models/double/predict", "/models/other/predict"})
+    damage(store.artifact("double", publish_graph(store, "double")), "golden.json")
+    assert paths()["/models/double/predict"] == "Predict with double, version 2"

@@ -1,0 +1,214 @@
+"""serving.server: how it begins, what it prints, and how it ends."""
+
+import os
+import signal
+import socket
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from contract.answers import Answers
+from contract.errors import SettingsRefused
+from contract.store import Store
+from serving.server import bind
+from serving.settings import ServeSettings
+from tests.live import (
+    WAITS,
+    Service,
+    Times,
+    Unpickled,
+    descendants,
+    model_processes,
+    processes,
+    publish,
+    publish_graph,
+    running,
+    until,
+)
+
+SIGNALS = pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+
+
+def assert_stopped(service: Service, code: int, family: list[int]) -> None:
+    """It ended well, told so in its last line, and left no process and no listener behind."""
+    assert (code, service.printed.splitlines()[-1]) == (0, "Stopped.")
+    assert "Traceback" not in service.complaints
+    until(lambda: not set(family) & set(processes()))
+    with pytest.raises(httpx.ConnectError):
+        service.client.get("/health")
+
+
+# --- the address
+
+
+def test_a_port_that_is_taken_is_refused_with_another_to_try() -> None:
+    with bind(ServeSettings(port=0)) as listener:
+        port = listener.getsockname()[1]
+        message = (
+            rf"^Port {port} on 127\.0\.0\.1 is taken: stop what listens there, or choose another, "
+            rf"e\.g\. `make serve PORT={port + 1}`\.$"
+        )
+        with pytest.raises(SettingsRefused, match=message):
+            bind(ServeSettings(port=port))
+    bind(ServeSettings(port=port)).close()
+
+
+@pytest.mark.parametrize(
+    ("host", "reason"),
+    [("192.0.2.1", "Cannot assign requested address"), ("::bad", "(Name or service not known|.*)"), ("a b", ".*")],
+)
+def test_an_address_that_is_not_of_this_machine_is_refused(host: str, reason: str) -> None:
+    with pytest.raises(SettingsRefused, match=rf"^Cannot listen on {host} port 0: {reason}\.$"):
+        bind(ServeSettings(host=host, port=0))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_taken_port_is_one_line_and_exit_code_1(store: Store, workers: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with running(store, port=port, workers=workers, announced=False) as service:
+            assert service.process.wait(60) == 1
+            assert service.printed == ""
+            [line] = service.complaints.splitlines()
+            assert line.startswith(f"lectern: Port {port} on 127.0.0.1 is taken: ")
+
+
+# --- what it prints
+
+
+def test_it_prints_the_announcement_and_a_line_for_each_version(store: Store) -> None:
+    publish_graph(store, "a")
+    publish(store, "b", Times(2.0))
+    with running(store) as service:
+        for path in ("/models/a/predict", "/models/b/predict"):
+            assert service.predict({"x": 1}, path).status_code == 200
+            assert service.predict({"x": "no"}, path).status_code == 422
+        assert service.client.get("/docs").status_code == 200
+        assert service.client.get("/nothing").status_code == 404
+        publish_graph(store, "a", 3.0)
+        until(lambda: service.get("/models/a")["champion"] == 2)
+        family = descendants(service.process.pid)
+        assert_stopped(service, service.stop(), family)
+        assert (
+            service.printed.count("\n") == service.printed[: service.printed.index("Ctrl-C stops it.")].count("\n") + 2
+        )
+        assert sorted(service.complaints.splitlines()) == [
+            "lectern: a version 1 answers now.",
+            "lectern: a version 2 answers now.",
+            "lectern: b version 1 answers now.",
+        ]
+
+
+# --- how it ends
+
+
+@pytest.mark.parametrize(("how", "workers"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGINT, 2)])
+def test_it_stops_when_it_is_told_to(store: Store, how: signal.Signals, workers: int) -> None:
+    publish_graph(store, "double", 2.0)
+    publish(store, "triple", Times(3.0))
+    with running(store, workers=workers, default_model="triple") as service:
+        until(lambda: len(model_processes(service.process.pid)) == workers)
+        until(lambda: service.complaints.count("triple version 1 answers now.") == workers)
+        for _ in range(10):
+            with httpx.Client(base_url=service.url, trust_env=False, timeout=60) as client:
+                assert client.post("/predict", json={"x": 2}).json()["prediction"] == 6.0
+        family = descendants(service.process.pid)
+        assert len(family) >= 2 * workers
+        assert_stopped(service, service.stop(how), family)
+        assert service.printed.count("Stopped.") == 1
+
+
+@SIGNALS
+def test_requests_in_flight_are_answered_before_it_ends(store: Store, tmp_path: Path, how: signal.Signals) -> None:
+    publish(store, "times", Times(3.0, tmp_path))
+    with running(store) as service, ThreadPoolExecutor(4) as pool:
+        (tmp_path / "asked").unlink()
+        asked = [pool.submit(service.predict, {"x": x}) for x in (WAITS, 6.0, 7.0)]
+        until(lambda: str(WAITS) in (tmp_path / "asked").read_text() if (tmp_path / "asked").exists() else False)
+        family = descendants(service.process.pid)
+        stopped = pool.submit(service.stop, how)
+        until(lambda: refuses(service))
+        assert not any(request.done() for request in asked)
+        (tmp_path / "go").touch()
+        assert [request.result().json()["prediction"] for request in asked] == [15.0, 18.0, 21.0]
+        assert_stopped(service, stopped.result(), family)
+
+
+def refuses(service: Service) -> bool:
+    """Whether it takes no more connections."""
+    try:
+        httpx.get(f"{service.url}/health/live", trust_env=False, timeout=60)
+    except httpx.TransportError:
+        return True
+    return False
+
+
+def test_a_model_that_hangs_while_it_loads_does_not_keep_it_from_ending(store: Store) -> None:
+    publish_graph(store, "double")
+    with running(store, load_timeout_s=86_400) as service:
+        publish(store, "stuck", Unpickled(time.sleep, 1e6), answers=Answers([2.0, 2.0]))
+        until(lambda: model_processes(service.process.pid))
+        family = descendants(service.process.pid)
+        assert_stopped(service, service.stop(signal.SIGTERM), family)
+
+
+def test_it_can_be_stopped_before_it_has_begun(store: Store) -> None:
+    publish(store, "stuck", Unpickled(time.sleep, 1e6), answers=Answers([2.0, 2.0]))
+    with running(store, load_timeout_s=86_400, announced=False) as service:
+        until(lambda: model_processes(service.process.pid))
+        code = service.stop(signal.SIGTERM)
+        assert (code, service.printed, service.complaints) == (0, "Stopped.\n", "")
+
+
+# --- several processes
+
+
+def test_several_workers_share_the_work_and_the_settings(store: Store) -> None:
+    publish_graph(store, "double")
+    publish_graph(store, "triple", 3.0)
+    command = (sys.executable, "-m", "serving", "--model", "double", "--workers", "2")
+    with running(store, command=command, max_rows=3) as service:
+
+        def asked(rows: int = 1) -> tuple[int, str, int]:
+            with httpx.Client(base_url=service.url, trust_env=False, timeout=60) as client:
+                response = client.post("/predict", json=[{"x": 1}] * rows)
+                version = response.headers.get("lectern-version", "0")
+                return response.status_code, response.headers["x-request-id"][:12], int(version)
+
+        until(lambda: service.complaints.count("answers now.") == 4)
+        assert len(until(lambda: both({asked()[1] for _ in range(20)}))) == 2
+        assert {asked(rows=4)[0] for _ in range(20)} == {422}
+        publish_graph(store, "double", 5.0)
+        until(lambda: service.complaints.count("double version 2 answers now.") == 2)
+        assert {asked()[2] for _ in range(20)} == {2}
+        family = descendants(service.process.pid)
+        assert_stopped(service, service.stop(), family)
+        assert sorted(set(service.complaints.splitlines())) == [
+            "lectern: double version 1 answers now.",
+            "lectern: double version 2 answers now.",
+            "lectern: triple version 1 answers now.",
+        ]
+
+
+def both(found: set[str]) -> set[str]:
+    return found if len(found) == 2 else set()
+
+
+def test_a_worker_that_dies_is_replaced(store: Store) -> None:
+    publish_graph(store, "double")
+    with running(store, workers=2) as service:
+        until(lambda: service.complaints.count("answers now.") == 2)
+        first = [child for child in descendants(service.process.pid) if "spawn_main" in command_line(child)]
+        assert len(first) == 2
+        os.kill(first[0], signal.SIGKILL)
+        until(lambda: service.complaints.count("answers now.") == 3)
+        assert service.predict({"x": 1}).json()["prediction"] == 2.0
+        assert_stopped(service, service.stop(signal.SIGTERM), descendants(service.process.pid))
+
+
+def command_line(process: int) -> str:
+    return Path(f"/proc/{process}/cmdline").read_text()

@@ -1,0 +1,298 @@
+"""The verbs of the pipeline, as `lectern`, as `python -m pipeline`, and where only a server is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import lectern
+from contract.manifest import Runtime
+from contract.signature import Field, Output, Signature
+from contract.store import Store
+from pipeline import verbs
+from tests.conftest import WriteNotebook
+from tests.live import until
+from tests.samples import sealed
+
+PARAMETERS = "factor: float = 2.0  # slope"
+EXPORT = """
+from pipeline import export
+
+class Line:
+    def predict(self, rows):
+        return rows["x"] * factor
+
+import pandas as pd
+rows = pd.DataFrame({"x": [1.0, 2.0, 3.0]})
+export(Line(), "line", rows, rows["x"] * 2)
+"""
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("LECTERN_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*arguments: str, app: Any = lectern.app) -> Result:
+    return CliRunner().invoke(app, list(arguments), prog_name="lectern", terminal_width=200)
+
+
+def version_of(store: Store, name: str, **changes: Any) -> int:
+    return store.publish(sealed(store, model=name, **changes))
+
+
+# --- list and show
+
+
+def test_list_shows_each_model_with_its_newest_version(example_store: Store) -> None:
+    shown = run("list", "--store", str(example_store.root))
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    lines = [line.split() for line in shown.stdout.splitlines() if line.strip()]
+    assert lines[0] == ["model", "version", "created", "runtime", "metrics", "versions"]
+    for model in ("cardio", "iris"):
+        assert any(line[:2] == [model, "1"] for line in lines)
+
+
+def test_list_speaks_json(example_store: Store) -> None:
+    shown = run("list", "--json", "--store", str(example_store.root))
+    cardio, iris = json.loads(shown.stdout)
+    assert (cardio["model"], iris["model"]) == ("cardio", "iris")
+    assert iris == {
+        "model": "iris",
+        "version": 1,
+        "created": example_store.artifact("iris").manifest.created.isoformat(timespec="seconds"),
+        "runtime": "onnx",
+        "metrics": example_store.artifact("iris").manifest.metrics,
+        "versions": 1,
+    }
+
+
+def test_list_of_an_empty_store_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "artifacts").mkdir()
+    shown = run("list")
+    assert shown.stdout == "The store artifacts is empty; `lectern train NOTEBOOK` makes the first version.\n"
+    assert (shown.exit_code, run("list", "--json").stdout) == (0, "[]\n")
+
+
+def test_list_shows_a_damaged_version_beside_the_others(store: Store) -> None:
+    version_of(store, "good")
+    version_of(store, "bad")
+    (store.artifact("bad").folder / "manifest.json").write_text("{")
+    bad, good = json.loads(run("list", "--json", "--store", str(store.root)).stdout)
+    assert (bad["model"], bad["version"], bad["versions"]) == ("bad", 1, 1)
+    assert bad["error"].startswith("The manifest is not sound JSON")
+    assert good["model"] == "good"
+    shown = run("list", "--store", str(store.root)).stdout
+    assert all(word in shown for word in ("error", "manifest", "sound", "good"))
+
+
+def test_show_tells_all_about_a_version(store: Store) -> None:
+    fields = (
+        Field(name="length", type="float", dtype="float64", nullable=True, unit="cm", bounds=(0, 9), observed=(1, 2.5)),
+        Field(name="[red]", type="string", dtype="str", levels=("u", "v"), example="u"),
+    )
+    signature = Signature(container="frame", inputs=fields, output=Output(task="regression"))
+    reason = "skl2onnx cannot convert it"
+    for number in (1, 2):
+        version_of(
+            store,
+            "flower",
+            signature=signature,
+            description=f"Description {number}.",
+            runtime=Runtime(format="joblib", reason=reason),
+            metrics={"accuracy": 0.123456},
+            parameters={"trees": 100, "note": "[b]x[/b]"},
+        )
+    shown = run("show", "flower", "1", "--store", str(store.root))
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    head, description, runs_as, *tables = [line.rstrip() for line in shown.stdout.splitlines() if line.strip()]
+    assert head == f"flower version 1, 2026-11-21 12:00 UTC  (store{os.sep}flower{os.sep}1)"
+    assert (description, runs_as) == ("Description 1.", f"Runs as joblib: {reason}")
+    rows = [line.split() for line in tables]
+    assert rows[0] == ["field", "type", "unit", "observed", "allowed", "example"]
+    assert ["length", "float", "or", "null", "cm", "1", "to", "2.5", "0", "to", "9", "None"] in rows
+    assert ["[red]", "string", "u,", "v", "u"] in rows
+    assert ["accuracy", "0.1235"] in rows
+    assert ["trees", "100"] in rows
+    assert ["note", "[b]x[/b]"] in rows
+    assert "Description 2." in run("show", "flower", "--store", str(store.root)).stdout
+
+
+def test_show_speaks_json(store: Store) -> None:
+    version_of(store, "iris")
+    found = json.loads(run("show", "iris", "--json", "--store", str(store.root)).stdout)
+    assert found.pop("version") == 1
+    assert found == store.artifact("iris").manifest.model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("show", "rose"), "lectern: There is no model 'rose'; the store holds iris.\n"),
+        (("show", "../iris"), "lectern: There is no model '../iris'; the store holds iris.\n"),
+        (("show", "iris", "7"), "lectern: Model 'iris' has no version 7; the store holds 1.\n"),
+        (("train", "gone.ipynb"), "lectern: Cannot read gone.ipynb: No such file or directory.\n"),
+    ],
+)
+def test_what_is_refused_is_one_line_and_exit_code_1(store: Store, arguments: tuple[str, ...], message: str) -> None:
+    version_of(store, "iris")
+    refused = run(*arguments, "--store", str(store.root))
+    assert (refused.exit_code, refused.stdout, refused.stderr) == (1, "", message)
+
+
+def test_an_unknown_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LECTERN_TRAIN_CELL_TIMEOUT_S", "soon")
+    for arguments in (("list",), ("show", "iris"), ("train", "x.ipynb")):
+        refused = run(*arguments)
+        assert (refused.exit_code, refused.stdout) == (1, "")
+        assert refused.stderr.startswith("lectern: LECTERN_TRAIN_CELL_TIMEOUT_S=soon does not do: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train",), "Missing argument 'NOTEBOOK...'"),
+        (("train", "x.ipynb", "-p", "trees"), "'trees' is not of the form NAME=VALUE."),
+        (("show",), "Missing argument 'model'"),
+        (("show", "iris", "first"), "unable to parse string as an integer"),
+        (("list", "--jsn"), "No such option: --jsn"),
+        (("lst",), "No such command 'lst'"),
+    ],
+)
+def test_what_is_used_wrongly_is_exit_code_2(arguments: tuple[str, ...], message: str) -> None:
+    wrong = run(*arguments)
+    assert (wrong.exit_code, wrong.stdout) == (2, "")
+    assert message in " ".join(wrong.stderr.replace("│", " ").split())
+
+
+# --- train
+
+
+def test_train_says_what_it_made(write_notebook: WriteNotebook, store: Store) -> None:
+    one = write_notebook(PARAMETERS, EXPORT)
+    made = run("train", str(one), "--store", str(store.root), "-p", "factor=3")
+    assert made.exit_code == 0
+    assert made.stdout == "line version 1: r2 -0.75, mae 2, rmse 2.16  (store/line/1)\n"
+    assert store.artifact("line").manifest.parameters == {"factor": 3.0}
+
+    spoken = run("train", str(one), "--json", "--store", str(store.root))
+    assert (spoken.exit_code, spoken.stderr) == (0, "")
+    assert json.loads(spoken.stdout)["version"] == 2
+    assert json.loads(spoken.stdout)["metrics"]["mae"] == 0.0
+
+
+def test_train_stops_at_the_first_failure(write_notebook: WriteNotebook, store: Store) -> None:
+    failing = write_notebook(PARAMETERS, "1 / 0", name="failing")
+    other = write_notebook(PARAMETERS, "open('ran', 'w')", name="other")
+    failed = run("train", str(failing), str(other), "--json", "--store", str(store.root))
+    assert (failed.exit_code, failed.stdout) == (1, "")
+    first, code, kept = failed.stderr.splitlines()
+    assert first == f"lectern: {failing} failed in code cell 2 of 2: ZeroDivisionError: division by zero"
+    assert code == "    1 / 0"
+    assert Path(kept.partition(": ")[2]).is_file()
+    assert not (other.parent / "ran").exists()
+
+
+def test_an_interrupted_run_says_so_and_ends_with_130(write_notebook: WriteNotebook, store: Store) -> None:
+    notebook = write_notebook(PARAMETERS, "open('ran', 'w').close()\nimport time\ntime.sleep(600)")
+    command = [sys.executable, "-m", "pipeline", "train", str(notebook), "--store", str(store.root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as runner:
+        until((notebook.parent / "ran").exists)
+        runner.send_signal(signal.SIGINT)
+        said, complained = runner.communicate()
+    assert (runner.returncode, said, complained.splitlines()[-1]) == (130, "", "lectern: interrupted.")
+    assert list(store.root.iterdir()) == []
+
+
+# --- the commands
+
+
+def test_plain_lectern_lists_its_verbs() -> None:
+    shown = run()
+    words = (shown.stdout + shown.stderr).split()
+    assert all(verb in words for verb in lectern.VERBS)
+    assert shown.exit_code == 2
+
+
+@pytest.mark.parametrize("verb", lectern.VERBS)
+def test_the_help_of_each_verb_has_an_example(verb: str) -> None:
+    shown = run(verb, "--help")
+    assert shown.exit_code == 0
+    assert f"Example: lectern {verb}" in " ".join(shown.stdout.split())
+
+
+def test_each_side_has_the_verbs_that_are_said_to_be_its() -> None:
+    own = {command.name or command.callback.__name__ for command in verbs.app.registered_commands if command.callback}
+    assert own == {verb for verb, side in lectern.VERBS.items() if side == "pipeline"}
+
+
+def test_the_pipeline_s_verbs_stand_alone_too(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pipeline"]
+    shown = subprocess.run([*command, "list", "--json"], capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stdout, shown.stderr) == (0, "[]\n", "")
+    refused = subprocess.run([*command, "show", "iris"], capture_output=True, text=True, check=False)
+    said = "lectern: There is no model 'iris'; the store is empty.\n"
+    assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", said)
+    wrong = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2
+    assert not (tmp_path / "artifacts").exists()
+
+
+SERVER_ONLY = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {missing!r}:
+            raise ModuleNotFoundError(f"No module named '{{name}}'", name=name)
+
+sys.meta_path.insert(0, Missing())
+import pipeline.verbs
+import lectern
+sys.argv[1:] = {arguments!r}
+lectern.main()
+"""
+MISSING = {
+    "sklearn",
+    "pandas",
+    "papermill",
+    "nbformat",
+    "nbconvert",
+    "nbclient",
+    "joblib",
+    "cloudpickle",
+    "skl2onnx",
+} | {
+    "scipy",
+    "pyarrow",
+    "matplotlib",
+    "ipykernel",
+    "traitlets",
+}
+
+
+@pytest.mark.parametrize("arguments", [["list", "--json"], ["show", "iris"]], ids=" ".join)
+def test_a_server_s_installation_can_list_and_show(example_store: Store, arguments: list[str]) -> None:
+    code = SERVER_ONLY.format(missing=MISSING, arguments=[*arguments, "--store", str(example_store.root)])
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "iris" in shown.stdout
+
+
+def test_the_package_has_nothing_but_what_it_names() -> None:
+    import pipeline
+
+    assert {name for name in pipeline.__all__ if callable(getattr(pipeline, name))} == {"Exported", "export"}
+    with pytest.raises(AttributeError, match="module 'pipeline' has no attribute 'exprot'"):
+        _ = pipeline.exprot
