@@ -16,7 +16,6 @@ from contract.signature import Record, Signature
 
 BASELINE = "baseline.json"
 BINS = 10
-MAX_VALUES = 50
 
 
 class Counts(Record):
@@ -48,9 +47,9 @@ def measure(columns: dict[str, Sequence[Any]], signature: Signature) -> Baseline
             numbers = np.array([value for value in column if value is not None], dtype=np.float64)
             quantiles = np.quantile(numbers, np.linspace(0, 1, BINS + 1)[1:-1]) if numbers.size else np.empty(0)
             fields[field.name] = count(column, edges=tuple(np.unique(quantiles).tolist()))
-        else:
-            common = Counter(str(value) for value in column if value is not None).most_common(MAX_VALUES)
-            fields[field.name] = count(column, values=tuple(sorted(value for value, _ in common)))
+        else:  # of a free text no value is kept: it may be anybody's
+            values = (False, True) if field.type == "boolean" else field.levels or ()
+            fields[field.name] = count(column, values=tuple(map(str, values)))
     return Baseline(rows=len(column), fields=fields)
 
 

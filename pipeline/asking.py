@@ -41,7 +41,7 @@ def ask(model: Any, inputs: Any) -> Said:
             f"The model raised {type(error).__name__} on inputs: {str(error)[:300]} "
             "Are they rows like those it was fitted on, with the same columns in the same order?"
         ) from error
-    if np.ndim(values) != 1:
+    if np.ndim(values) != 1 and np.shape(values)[1:] != (1,):
         raise ExportRefused(
             f"The model answers {len(inputs)} rows with an array of shape {np.shape(values)}; one value per row is "
             "supported: fit it on one-dimensional targets."

@@ -74,7 +74,8 @@ def export(
         description: what the model is for, shown to callers.
         metrics: more figures by name, kept beside the computed ones.
         keep_rows: whether real rows may be kept (golden rows, the example, held-out rows for the gate). Without them
-            golden rows and the example are drawn from the observed ranges.
+            golden rows and the example are drawn from the observed ranges. What the model itself remembers, as nearest
+            neighbours do, stays in its file.
 
     Returns:
         What was made. It shows itself.
@@ -151,6 +152,9 @@ def _check_columns(frame: pd.DataFrame, everything: pd.DataFrame) -> None:
             f"inputs has the columns {', '.join(names)}; all_rows has {', '.join(others)}: "
             "give both the same, in the same order."
         )
+    for name in names:
+        if frame[name].isna().any() and not everything[name].isna().any():
+            raise ExportRefused(f"inputs has gaps in '{name}' and all_rows has none; give all_rows every row.")
     if TRUTH in names:
         raise ExportRefused(f"A column is called '{TRUTH}', the name for the truth among held-out rows; rename it.")
 

@@ -62,7 +62,10 @@ def train(
         PublishFailed: the store could not take the artifact.
     """
     source = read_notebook(notebook)
-    values = parameters.check(parameters.declared(source), given)
+    try:
+        values = parameters.check(parameters.declared(source), given)
+    except ParametersRefused as error:
+        raise ParametersRefused(f"{notebook.name}: {error}") from None
     began = time.monotonic()
     stage = store.stage()
     try:

@@ -242,6 +242,12 @@ class Says(Own):
         return self.said
 
 
+def test_a_model_fitted_on_a_column_of_targets_answers_one_number_a_row() -> None:
+    model = LinearRegression().fit(FLOWERS, WEIGHT.to_frame())
+    made = export(model, "weight", FLOWERS, WEIGHT)
+    assert made.metrics["r2"] == pytest.approx(model.score(FLOWERS, WEIGHT.to_frame()))
+
+
 def refused(**given: Any) -> Callable[[], Any]:
     arguments = {"model": RIDGE, "name": "weight", "inputs": FLOWERS, "targets": None} | given
     return lambda: export(**arguments)
@@ -288,6 +294,10 @@ DATES = FLOWERS.set_index(pd.date_range("2026-11-21", periods=ROWS))
             r"^inputs has the columns length, width, leaves; all_rows has width, length, leaves: give both the sa",
         ),
         (
+            refused(inputs=FLOWERS.assign(width=math.nan), all_rows=FLOWERS),
+            r"^inputs has gaps in 'width' and all_rows has none; give all_rows every row\.$",
+        ),
+        (
             refused(inputs=FLOWERS.rename(columns={"width": "__truth__"})),
             r"^A column is called '__truth__', the name for",
         ),
@@ -295,8 +305,8 @@ DATES = FLOWERS.set_index(pd.date_range("2026-11-21", periods=ROWS))
         (refused(inputs=FLOWERS, all_rows=[1]), r"^all_rows is a list"),
         # no answers
         (
-            refused(model=LinearRegression().fit(FLOWERS, WEIGHT.to_frame())),
-            r"^The model answers 58 rows with an array of shape \(58, 1\); one value per row is supported: fit it on",
+            refused(model=LinearRegression().fit(FLOWERS, FLOWERS)),
+            r"^The model answers 58 rows with an array of shape \(58, 3\); one value per row is supported: fit it on",
         ),
         (
             refused(model=Says(["a"] * ROWS)),

@@ -225,7 +225,7 @@ def test_parameters_that_do_not_fit_are_refused_before_a_kernel_starts(
         ({"factor": "much"}, "Parameter 'factor' is float; 'much' is not."),
         ({"x=1\nimport os": 1}, "The notebook has no parameter 'x=1\\nimport os'; it declares factor, note."),
     ):
-        with pytest.raises(ParametersRefused, match=re.escape(message)):
+        with pytest.raises(ParametersRefused, match=re.escape(f"{notebook.name}: {message}")):
             train(notebook, given, store, TrainSettings())
     assert not (notebook.parent / "ran").exists()
     assert entries(store) == []
