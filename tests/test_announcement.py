@@ -42,12 +42,8 @@ def asked_by_python(service: Service) -> Any:
 
 def test_it_says_where_what_and_how() -> None:
     example = {"path": "/models/iris/predict", "row": {"a": 1.5, "b": None, "c": True, "d": "x"}}
-    failed = {
-        "model": "old",
-        "champion": None,
-        "metrics": {},
-        "failed": [{"reason": "First."}, {"reason": "It is bad."}],
-    }
+    reasons = [{"reason": "First."}, {"reason": "It is bad."}]
+    failed: dict[str, Any] = {"model": "old", "champion": None, "metrics": {}, "failed": reasons}
     assert text(ADDRESS, Path("/srv/artifacts"), READY, [IRIS, failed], example) == (
         "Lectern answers at http://127.0.0.1:8000  (try it in the browser: http://127.0.0.1:8000/docs)\n"
         "from the store /srv/artifacts\n"

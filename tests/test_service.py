@@ -65,7 +65,7 @@ def unconverted(example_store: Store, tmp_path_factory: pytest.TempPathFactory) 
         yield service
 
 
-def fitted_answers(store: Store, name: str, rows: pd.DataFrame) -> tuple[list[str], np.ndarray[Any, Any]]:
+def fitted_answers(store: Store, name: str, rows: pd.DataFrame) -> tuple[list[Any], np.ndarray[Any, Any]]:
     """What scikit-learn itself says."""
     artifact = store.artifact(name)
     model = joblib.load(artifact.read(joblib.FILE), artifact.manifest).fitted
@@ -116,7 +116,7 @@ def test_every_row_is_answered_as_the_fitted_object_answers_it(
 class Clients:
     """Callers who never stop asking; each on a connection of its own."""
 
-    def __init__(self, service: Service, path: str, number: int = 4) -> None:
+    def __init__(self, service: Service, path: str, number: int = 3) -> None:
         self.service, self.path = service, path
         self.seen: list[list[int]] = [[] for _ in range(number)]
         self.stopping = threading.Event()
@@ -390,6 +390,7 @@ atexit.register(tell)
 """
 
 LACKS = """
+import sys
 class Lacking:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {heavy!r}:
