@@ -219,6 +219,8 @@ class Registry:
             try:
                 served = self._load(name, number)
             except Exception as error:
+                if self._stopping.is_set():  # whatever it was, nobody asks any more
+                    return
                 with self._changing:
                     self._fail(name, number, error)
                 expected = isinstance(error, LecternError | OSError)

@@ -123,17 +123,23 @@ def test_it_stops_when_it_is_told_to(store: Store, how: signal.Signals, workers:
 
 @SIGNALS
 def test_requests_in_flight_are_answered_before_it_ends(store: Store, tmp_path: Path, how: signal.Signals) -> None:
-    publish(store, "times", Times(3.0, tmp_path))
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        publish(store, name, Times(3.0, tmp_path / name))
+        (tmp_path / name / "asked").unlink()
     with running(store) as service, ThreadPoolExecutor(4) as pool:
-        (tmp_path / "asked").unlink()
-        asked = [pool.submit(service.predict, {"x": x}) for x in (WAITS, 6.0, 7.0)]
-        until(lambda: str(WAITS) in (tmp_path / "asked").read_text() if (tmp_path / "asked").exists() else False)
+        asked = [pool.submit(service.predict, {"x": WAITS}, f"/models/{name}/predict") for name in ("one", "other")]
+        for name in ("one", "other"):
+            until(lambda notes=tmp_path / name / "asked": str(WAITS) in notes.read_text())  # type: ignore[misc]
         family = descendants(service.process.pid)
         stopped = pool.submit(service.stop, how)
-        until(lambda: refuses(service))
-        assert not any(request.done() for request in asked)
-        (tmp_path / "go").touch()
-        assert [request.result().json()["prediction"] for request in asked] == [15.0, 18.0, 21.0]
+        try:
+            until(lambda: refuses(service))
+            assert not any(request.done() for request in asked)
+        finally:
+            for name in ("one", "other"):
+                (tmp_path / name / "go").touch()
+        assert [request.result().json()["prediction"] for request in asked] == [15.0, 15.0]
         assert_stopped(service, stopped.result(), family)
 
 
