@@ -162,7 +162,7 @@ class Registry:
         with self._changing:
             pinned = {**self.snapshot.pinned, (name, number): served}
             gone = [pinned.pop(key) for key in list(pinned)[: -self.settings.pinned_versions]]
-            self._replace(pinned=pinned)
+            self._replace(pinned=pinned, models={**self.snapshot.models, name: self._recovered(name, number)})
         for old in gone:
             old.predictor.retire()
 
@@ -191,13 +191,10 @@ class Registry:
         }
         if changed:
             with self._changing:
-                models = self.snapshot.models
-                self._replace(
-                    models={
-                        **models,
-                        **{n: replace(models.get(n, ModelState()), versions=v) for n, v in changed.items()},
-                    }
-                )
+                models = dict(self.snapshot.models)
+                for name, versions in changed.items():
+                    models[name] = replace(models.get(name, ModelState()), versions=versions)
+                self._replace(models=models)
         for name in found:
             if name not in self._loading and self._candidates(name):
                 self._loading[name] = self._in_thread(partial(self._refresh, name))
@@ -230,7 +227,7 @@ class Registry:
                 if self._stopping.is_set():
                     served.predictor.retire()
                     return
-                state = self.snapshot.models[name]
+                state = self._recovered(name, number)
                 self._replace(models={**self.snapshot.models, name: replace(state, champion=served)})
             if state.champion is not None:
                 self._retire(state.champion)
@@ -271,6 +268,11 @@ class Registry:
         state = self.snapshot.models[name]
         failed = replace(state, failures={**state.failures, number: failure})
         self._replace(models={**self.snapshot.models, name: failed})
+
+    def _recovered(self, name: str, number: int) -> ModelState:
+        """The state of a model without what made one of its versions fail before."""
+        state = self.snapshot.models[name]
+        return replace(state, failures={n: failure for n, failure in state.failures.items() if n != number})
 
     def _replace(self, **changes: object) -> None:
         """Put a changed snapshot in place of the one that requests read."""
