@@ -11,9 +11,9 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -21,8 +21,8 @@ from contract.errors import ArtifactError, LecternError, ModelNotFound, StoreErr
 from contract.store import Store
 from serving.loading import Served, load
 from serving.settings import ServeSettings
+from serving.snapshot import Failure, ModelState, Snapshot, routes
 
-CHAMPION = "champion"
 RETRY_S = 5.0
 STOP_S = 2.0
 """How long stopping waits for versions that are being loaded."""
@@ -30,39 +30,6 @@ _LOADS_AT_ONCE = 4
 
 T = TypeVar("T")
 log = logging.getLogger("lectern.registry")
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a version is not served."""
-
-    code: str
-    reason: str
-    retry_at: float | None = None
-    """When to try again (monotonic seconds), for what may pass."""
-
-
-@dataclass(frozen=True, slots=True)
-class ModelState:
-    """What is known of one model."""
-
-    versions: tuple[int, ...] = ()
-    champion: Served | None = None
-    failures: Mapping[int, Failure] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What requests see; never changed, only replaced."""
-
-    models: Mapping[str, ModelState] = field(default_factory=dict)
-    pinned: Mapping[tuple[str, int], Served] = field(default_factory=dict)
-    routes: Mapping[str, Served] = field(default_factory=dict)
-    """The version behind each path that predicts."""
-    complete: bool = False
-    """Whether everything that was in the store at the start has been loaded or refused."""
-    trouble: str = ""
-    """Why the store cannot be looked at."""
 
 
 class Registry:
@@ -277,23 +244,7 @@ class Registry:
     def _replace(self, **changes: object) -> None:
         """Put a changed snapshot in place of the one that requests read."""
         snapshot = replace(self.snapshot, **changes)  # type: ignore[arg-type]  # the callers name its fields
-        self.snapshot = replace(snapshot, routes=self._routes(snapshot))
-
-    def _routes(self, snapshot: Snapshot) -> dict[str, Served]:
-        routes: dict[str, Served] = {}
-        for served in snapshot.pinned.values():
-            routes[f"/models/{served.model}/versions/{served.version}/predict"] = served
-        for name, state in snapshot.models.items():
-            if state.champion is not None:
-                for path in (name, f"{name}@{CHAMPION}", f"{name}/versions/{state.champion.version}"):
-                    routes[f"/models/{path}/predict"] = state.champion
-        default = self._default(snapshot)
-        for served in set(routes.values()):
-            if served.model == default:
-                routes[f"/v{served.version}/predict"] = served
-        if f"/models/{default}/predict" in routes:
-            routes["/predict"] = routes[f"/models/{default}/predict"]
-        return routes
+        self.snapshot = replace(snapshot, routes=routes(snapshot, self._default(snapshot)))
 
     def _default(self, snapshot: Snapshot) -> str | None:
         only = next(iter(snapshot.models)) if len(snapshot.models) == 1 else None

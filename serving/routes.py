@@ -19,7 +19,8 @@ from contract.signature import Signature
 from serving.loading import Served
 from serving.prediction import predict
 from serving.problems import Problem
-from serving.registry import CHAMPION, ModelState, Registry
+from serving.registry import Registry
+from serving.snapshot import CHAMPION, ModelState
 
 NOTEBOOK, REPORT = "notebook.ipynb", "report.html"
 _NOTEBOOK_TYPE = "application/x-ipynb+json"

@@ -24,6 +24,7 @@ from serving import registry as module
 from serving.loading import Served
 from serving.registry import Registry
 from serving.settings import ServeSettings
+from serving.snapshot import Failure, ModelState
 from tests.live import (
     PATIENCE_S,
     Times,
@@ -229,7 +230,7 @@ def test_what_nobody_foresaw_is_logged_whole_and_stays_out(store: Store, caplog:
     async def scenario() -> None:
         async with started(store) as registry:
             assert champions(registry) == {"double": 1}
-            assert registry.snapshot.models["double"].failures[2] == module.Failure(
+            assert registry.snapshot.models["double"].failures[2] == Failure(
                 "internal_error", "Loading it failed in an unforeseen way; the log says how."
             )
 
@@ -497,4 +498,4 @@ def test_a_version_that_is_loaded_after_the_stop_is_let_go(store: Store) -> None
     registry = asyncio.run(scenario())
     assert children() - before
     until(lambda: children() <= before)
-    assert registry.snapshot.models["slow"] == module.ModelState(versions=(1,))
+    assert registry.snapshot.models["slow"] == ModelState(versions=(1,))
