@@ -20,7 +20,6 @@ import pytest
 from contract.answers import Answers
 from contract.errors import ArtifactError, ModelNotFound, VersionNotFound
 from contract.store import Store
-from serving import registry as module
 from serving.loading import Served
 from serving.registry import Registry
 from serving.settings import ServeSettings
