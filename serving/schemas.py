@@ -77,11 +77,10 @@ class RequestSchema:
         if not body.strip():
             empty = FieldError(field="", code="no_rows", message=f"The body is empty; {self._hint()}.")
             return Problem(422, "invalid_rows", empty.message, errors=[empty])
-        try:
-            from_json(body, allow_inf_nan=False)
-        except ValueError as broken:
-            return Problem(400, "invalid_json", f"The body is not JSON: {broken}.")
         details = error.errors(include_url=False, include_input=False)
+        broken = details[0]["ctx"]["error"] if details[0]["type"] == "json_invalid" else _stray_constant(body)
+        if broken:
+            return Problem(400, "invalid_json", f"The body is not JSON: {broken}.")
         found = [self._field_error(detail) for detail in details[:MAX_ERRORS]]
         detail = found[0].message
         if len(details) > 1:
@@ -207,6 +206,16 @@ def _annotation(field: contract.Field) -> Any:
     if field.type == "string" and field.levels:
         told.append(f"the model saw {', '.join(map(str, field.levels))}")
     return Annotated[annotation, Field(description="; ".join(told) or None, examples=[field.example])]
+
+
+def _stray_constant(body: bytes) -> str:
+    """Where a body holds NaN or Infinity, which pydantic reads and JSON does not have."""
+    if b"NaN" in body or b"Infinity" in body:
+        try:
+            from_json(body, allow_inf_nan=False)
+        except ValueError as error:
+            return str(error)
+    return ""
 
 
 def _limits(field: contract.Field) -> tuple[int | float, int | float] | None:

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,8 +51,8 @@ class Service:
 
     process: subprocess.Popen[str]
     folder: Path
+    client: httpx.Client
     url: str = ""
-    client: httpx.Client = field(init=False)
 
     @property
     def printed(self) -> str:
@@ -63,6 +63,16 @@ class Service:
     def complaints(self) -> str:
         """What stands on its standard error so far."""
         return (self.folder / "err").read_text()
+
+    def wait(self) -> None:
+        """Wait until it says where it answers."""
+        self.url = until(self._address)
+        self.client.base_url = httpx.URL(self.url)
+
+    def _address(self) -> str:
+        assert self.process.poll() is None, f"the service ended:\n{self.printed}{self.complaints}"
+        found = re.search(r"^Lectern answers at (\S+)", self.printed, re.MULTILINE)
+        return found[1] if found and "Ctrl-C stops it." in self.printed else ""
 
     def get(self, path: str) -> Any:
         """The document at a path."""
@@ -106,25 +116,20 @@ def running(
                 text=True,
                 start_new_session=True,
             )
-        service = Service(process, folder)
         before = set[int]()
         try:
-            if announced:
-                service.url = until(lambda: _address(service))
-            with httpx.Client(base_url=service.url, timeout=PATIENCE_S, trust_env=False) as service.client:
+            with httpx.Client(timeout=PATIENCE_S, trust_env=False) as client:
+                service = Service(process, folder, client)
+                if announced:
+                    service.wait()
                 yield service
                 before = set(descendants(process.pid))
         finally:
             if process.poll() is None:
-                service.stop()
+                os.killpg(process.pid, signal.SIGINT)
+                process.wait(PATIENCE_S)
             for orphan in before & set(processes()):
                 until(lambda process_id=orphan: process_id not in processes())  # type: ignore[misc]
-
-
-def _address(service: Service) -> str:
-    assert service.process.poll() is None, f"the service ended:\n{service.printed}{service.complaints}"
-    found = re.search(r"^Lectern answers at (\S+)", service.printed, re.MULTILINE)
-    return found[1] if found and "Ctrl-C stops it." in service.printed else ""
 
 
 def processes() -> dict[int, int]:
@@ -200,9 +205,10 @@ class Times:
         return frame["x"] * self.factor
 
 
-def slowly(seconds: float, fitted: Any) -> Any:
-    """The fitted object, after a while."""
-    time.sleep(seconds)
+def once_there(path: Path, fitted: Any) -> Any:
+    """The fitted object, but not before there is a file."""
+    while not path.exists():
+        time.sleep(0.01)
     return fitted
 
 

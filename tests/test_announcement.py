@@ -14,7 +14,7 @@ from contract.answers import Answers
 from contract.signature import Field, Signature
 from contract.store import Store
 from serving.announcement import text
-from tests.live import Service, Times, Unpickled, X, damage, publish, publish_graph, running, slowly
+from tests.live import Service, Times, Unpickled, X, damage, once_there, publish, publish_graph, running, until
 
 ADDRESS = "http://127.0.0.1:8000"
 READY = {"status": "ready", "detail": "Every model answers.", "models": {"iris": 3}}
@@ -107,11 +107,16 @@ def test_its_requests_work_with_whatever_stands_in_the_example(store: Store) -> 
         assert asked_by_sh(service)["prediction"] == 2.0
 
 
-def test_it_waits_until_everything_was_tried(store: Store) -> None:
+def test_it_waits_until_everything_was_tried(store: Store, tmp_path: Path) -> None:
     publish_graph(store, "quick", metrics={"r2": 1.0})
-    publish(store, "slow", Unpickled(slowly, 3.0, Times(2.0)), answers=Answers([2.0, 2.0]))
+    publish(store, "slow", Unpickled(once_there, tmp_path / "go", Times(2.0)), answers=Answers([2.0, 2.0]))
     damage(store.artifact("broken", publish_graph(store, "broken")), "golden.json")
-    with running(store, default_model="slow", host="0.0.0.0") as service:
+    with running(store, default_model="slow", host="0.0.0.0", announced=False) as service:
+        until(lambda: "broken version 1 is not served" in service.complaints)
+        until(lambda: "quick version 1 answers now" in service.complaints)
+        assert service.printed == ""
+        (tmp_path / "go").touch()
+        service.wait()
         listed = service.printed.split("\n\n")[1].splitlines()
         assert listed[0].startswith("  broken           not served: golden.json is not the file that was published")
         assert listed[1:] == ["  quick            version 1  r2 1.000", "  slow             version 1"]

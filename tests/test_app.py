@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,17 +17,18 @@ import uvicorn
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import HTMLResponse
 
+from contract.answers import Answers
 from contract.errors import PublishFailed
 from contract.store import Store
 from serving.app import Lectern, create_app
 from serving.problems import ProblemDocument
 from serving.settings import ServeSettings
-from tests.live import PATIENCE_S, damage, publish_graph, until
+from tests.live import PATIENCE_S, Times, Unpickled, damage, once_there, publish, publish_graph, until
 
 
 @contextmanager
-def served(app: Lectern, **config: Any) -> Iterator[httpx.Client]:
-    """The application behind a real server in this process."""
+def served(app: Lectern, *, read: bool = True, **config: Any) -> Iterator[httpx.Client]:
+    """The application behind a real server in this process, by default with its store read."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, **config))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -34,7 +36,7 @@ def served(app: Lectern, **config: Any) -> Iterator[httpx.Client]:
         until(lambda: server.started)
         port = server.servers[0].sockets[0].getsockname()[1]
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE_S) as client:
-            until(lambda: client.get("/health").json()["status"] != "loading")
+            until(lambda: not read or client.get("/health").json()["status"] != "loading")
             yield client
     finally:
         server.should_exit = True
@@ -92,6 +94,23 @@ def test_the_same_version_says_the_same_by_every_path(store: Store, app: Lectern
             assert response.json() | {"id": ""} == first.json() | {"id": ""}
             assert set(response.headers) == set(first.headers)
         assert first.json()["version"] == 1
+
+
+def test_it_is_ready_once_every_model_of_the_store_was_tried(store: Store, app: Lectern, tmp_path: Path) -> None:
+    publish(store, "slow", Unpickled(once_there, tmp_path / "go", Times(2.0)), answers=Answers([2.0, 2.0]))
+    with served(app, read=False) as client:
+        until(lambda: client.post("/models/double/predict", json={"x": 1}).status_code == 200)
+        assert client.get("/health/live").status_code == 200
+        early = client.get("/health/ready")
+        (tmp_path / "go").touch()
+        assert early.status_code == 503
+        assert early.json() == {
+            "status": "loading",
+            "detail": "The store is being read.",
+            "models": {"double": 1, "slow": None},
+        }
+        until(lambda: client.get("/health/ready").status_code == 200)
+        assert client.get("/health").json()["models"] == {"double": 1, "slow": 1}
 
 
 # --- errors

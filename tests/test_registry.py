@@ -30,10 +30,10 @@ from tests.live import (
     Unpickled,
     damage,
     model_processes,
+    once_there,
     publish,
     publish_graph,
     republish,
-    slowly,
     until,
 )
 
@@ -335,6 +335,26 @@ def test_who_asks_for_a_broken_version_is_told_why_all_alike(store: Store) -> No
     asyncio.run(scenario())
 
 
+def test_a_version_that_has_vanished_by_the_time_it_is_asked_for_says_so(store: Store, tmp_path: Path) -> None:
+    publish_graph(store, "times", 1.0)
+    publish_graph(store, "times", 2.0)
+
+    async def scenario() -> None:
+        async with started(store, complete=False, poll_s=3600) as registry:
+            await eventually(lambda: champions(registry).get("times"))
+            (store.root / "times" / "1").rename(tmp_path / "away")
+            message = r"^Version 1 of 'times' cannot be served: Model 'times' has no version 1; the store holds 2\.$"
+            for _ in range(2):
+                with pytest.raises(ArtifactError, match=message):
+                    await registry.version("times", 1)
+            failure = registry.snapshot.models["times"].failures[1]
+            assert failure.code == "vanished"
+            assert failure.retry_at is not None
+            assert failure.retry_at > time.monotonic()
+
+    asyncio.run(scenario())
+
+
 def test_who_hangs_up_does_not_take_the_version_from_the_others(store: Store) -> None:
     publish(store, "times", Times(1.0))
     publish_graph(store, "times", 2.0)
@@ -485,9 +505,9 @@ def test_stopping_does_not_wait_for_a_version_that_hangs_while_it_loads(store: S
         os.kill(process, signal.SIGKILL)
 
 
-def test_a_version_that_is_loaded_after_the_stop_is_let_go(store: Store) -> None:
+def test_a_version_that_is_loaded_after_the_stop_is_let_go(store: Store, tmp_path: Path) -> None:
     before = children()
-    publish(store, "slow", Unpickled(slowly, 4.0, Times(2.0)), answers=Answers([2.0, 2.0]))
+    publish(store, "slow", Unpickled(once_there, tmp_path / "go", Times(2.0)), answers=Answers([2.0, 2.0]))
 
     async def scenario() -> Registry:
         async with started(store, complete=False) as registry:
@@ -496,5 +516,6 @@ def test_a_version_that_is_loaded_after_the_stop_is_let_go(store: Store) -> None
 
     registry = asyncio.run(scenario())
     assert children() - before
+    (tmp_path / "go").touch()
     until(lambda: children() <= before)
     assert registry.snapshot.models["slow"] == ModelState(versions=(1,))
