@@ -1,0 +1,8 @@
+"""The verbs of this side; importing them registers each with the app."""
+
+from __future__ import annotations
+
+from pipeline.verbs import looking, training
+from pipeline.verbs.base import app
+
+__all__ = ["app", "looking", "training"]
