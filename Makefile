@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 NOTEBOOK = $(sort $(wildcard notebooks/training/*.ipynb))
+# `make serve` trains these in an empty store, so that the first answer is not long in coming; `make train` the others too
+first := $(wildcard notebooks/training/cardio.ipynb notebooks/training/iris.ipynb)
 PARAMS =
 UPGRADE =
 bin := .venv/bin
@@ -20,7 +22,7 @@ $(eval $(call passed-on,MODEL,LECTERN_DEFAULT_MODEL))
 $(eval $(call passed-on,STORE,LECTERN_STORE))
 store = $(or $(LECTERN_STORE),artifacts)
 
-.PHONY: help setup lab train serve test lint types unit tutorials-check tutorials format lock clean
+.PHONY: help setup new lab train sweep serve test lint types unit tutorials-check tutorials format bench-training lock clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -34,19 +36,32 @@ setup: ## make .venv, or bring it up to date; the other tasks begin with it
 	  echo "lectern: there is no $(PYTHON) on the PATH; install Python 3.11 or newer, or name yours: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@$(PYTHON) bootstrap.py
 
+# a column may be called anything, so its name reaches the shell in a variable, and make does not expand it
+given = $(if $(findstring command line,$(origin $(1))),$(value $(1)))
+new: export new_name := $(call given,NAME)
+new: export new_data := $(call given,DATA)
+new: export new_target := $(call given,TARGET)
+new: setup ## draft a training notebook for a file of rows (NAME=rents DATA=rows.csv TARGET=column TASK= FORCE=1)
+	@exec $(bin)/lectern new $${new_name:+"$$new_name"} $${new_data:+--data "$$new_data"} \
+	  $${new_target:+--target "$$new_target"} $(if $(TASK),--task $(TASK)) $(if $(FORCE),--force)
+
 # kernels run in the folder of their notebook, so the store's path must not depend on it
 lab: export LECTERN_STORE := $(if $(filter /%,$(store))$(findstring ://,$(store)),$(store),$(CURDIR)/$(store))
 lab: setup ## open the notebooks in JupyterLab (STORE=)
 	@exec $(bin)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
-train: setup ## run training notebooks and publish what they export (NOTEBOOK= PARAMS="trees=200 depth=3" STORE=)
+train: setup ## run training notebooks and publish what they export (NOTEBOOK= PARAMS="trees=200 depth=3" FORCE=1 STORE=)
 	@echo "Training: $(NOTEBOOK)"
-	@exec $(bin)/lectern train $(NOTEBOOK) $(addprefix -p ,$(PARAMS))
+	@exec $(bin)/lectern train $(NOTEBOOK) $(addprefix -p ,$(PARAMS)) $(if $(FORCE),--force)
 
-serve: setup ## answer requests, with the examples trained if there is no model yet (PORT= HOST= WORKERS= MODEL= STORE=)
+sweep: setup ## run a notebook with many sets of parameters, publish the best (NOTEBOOK= PARAMS="trees=50,100 depth=2,4" JOBS= FORCE=1 STORE=)
+	@exec $(bin)/lectern sweep $(call given,NOTEBOOK) $(addprefix -p ,$(PARAMS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(FORCE),--force)
+
+serve: setup ## answer requests, with two examples trained if there is no model yet (PORT= HOST= WORKERS= MODEL= STORE=)
 	@case "$(store)" in *://*) exit ;; esac; \
 	ls "$(store)"/*/[1-9]*/manifest.json >/dev/null 2>&1 || { \
-	  echo "The store '$(store)' has no version yet: training the examples first."; $(MAKE) --no-print-directory train; }
+	  echo "The store '$(store)' has no version yet: training two examples first."; \
+	  $(MAKE) --no-print-directory train NOTEBOOK="$(or $(call given,NOTEBOOK),$(first))"; }
 	@exec $(bin)/lectern serve
 
 ##@ Check and mend the code
@@ -78,6 +93,9 @@ tutorials: setup ## run the tutorials again and keep their new outputs
 format: setup ## mend what ruff knows how to mend, then format
 	@$(bin)/ruff check --fix --exit-zero
 	@$(bin)/ruff format
+
+bench-training: setup ## measure what a run costs beside its code, and what a sweep gains from the cores
+	@$(bin)/python -m benchmarks.training
 
 ##@ Look after the environment
 

@@ -9,7 +9,9 @@ import typer
 from typer.core import TyperGroup
 
 VERBS = {
+    "new": "pipeline",
     "train": "pipeline",
+    "sweep": "pipeline",
     "list": "pipeline",
     "show": "pipeline",
     "serve": "serving",

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from contract.errors import PredictionFailed
-from contract.signature import Output
+from contract.signature import Output, Scalar
 
 Columns = dict[str, Sequence[Any]]
-"""Rows by column: every field of the signature with n values, None where a value is missing."""
+"""Rows by column: every field of the signature with n values as JSON has them, None where one is missing."""
+
+_OPEN: dict[str, type] = {"integer": int, "boolean": bool, "string": str}
+_SINGLE = (str, bytes, Mapping, set, frozenset)
+"""What Python can take apart, but which is no answer for each of several rows."""
+
+
+FLOOR = 0.01
+"""The part of the largest number below which a smaller one is compared as if it were of that size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """One entry a row; `probabilities` has one number per class, in the order of the output's classes."""
+    """One entry a row: a class or a number, or a list of them where the output has several or is multilabel.
+
+    `scores` has one number per class in the order of the output's classes, or a single decision value.
+    """
 
     values: list[Any]
-    probabilities: list[list[float]] | None = None
+    scores: list[list[float]] | None = None
 
     def take(self, rows: Sequence[int]) -> Answers:
         """The answers for some of the rows."""
-        shares = self.probabilities
-        return Answers([self.values[i] for i in rows], None if shares is None else [shares[i] for i in rows])
+        scores = self.scores
+        return Answers([self.values[i] for i in rows], None if scores is None else [scores[i] for i in rows])
 
 
 def count(columns: Columns) -> int:
@@ -32,51 +43,160 @@ def count(columns: Columns) -> int:
     return len(next(iter(columns.values())))
 
 
-def from_model(values: Any, probabilities: Any, output: Output, rows: int) -> Answers:
-    """Put what a fitted object returned (arrays: labels or numbers of n rows, probabilities n by classes) into answers.
+def join(parts: Iterable[Answers]) -> Answers:
+    """The answers of several sets of rows as those of one."""
+    parts = list(parts)
+    scores = [row for part in parts for row in part.scores or []] if parts and parts[0].scores is not None else None
+    return Answers([value for part in parts for value in part.values], scores)
+
+
+def from_model(values: Any, scores: Any, output: Output, rows: int) -> Answers:
+    """Put what a fitted object returned into answers.
+
+    Args:
+        values: labels or numbers of n rows, n by width where the output has several; None where scores decide.
+        scores: probabilities or decision values, n by classes or n (for multilabel also one array of n by 2 per label).
+        output: what to expect.
+        rows: n.
 
     Raises:
         PredictionFailed: it is no answer for `rows` rows of this output.
     """
-    if getattr(values, "shape", ())[1:] == (1,):  # what a model says that was fitted on a column of targets
-        values = values.squeeze(axis=1)
-    found = _as_list(values)
-    if len(found) != rows:
-        raise PredictionFailed(f"The model gave {len(found)} answers for {rows} rows.")
-    if output.task == "regression":
-        return Answers(_finite(found))
-    names = dict(zip(output.labels, output.classes, strict=True))
-    try:
-        labels = [names[label] for label in found]
-    except (KeyError, TypeError):
-        raise PredictionFailed("The model answered a class that its signature does not have.") from None
-    if not output.probabilities:
-        return Answers(labels)
-    shares = _as_list(probabilities)
-    if len(shares) != rows or any(len(row) != len(output.classes) for row in shares):
-        raise PredictionFailed("The model's probabilities do not have one number per row and class.")
-    return Answers(labels, [_finite(row) for row in shares])
+    shares = _scores(scores, output, rows) if output.scores else None
+    if output.rule == "predict":
+        found = as_list(values)
+        if output.width is None and output.task != "multilabel":
+            found = [row[0] if isinstance(row, list) and len(row) == 1 else row for row in found]
+        if len(found) != rows:
+            raise PredictionFailed(f"The model gave {len(found)} answers for {rows} rows.")
+        return Answers(_values(found, output), shares)
+    assert shares is not None  # a signature with such a rule has scores
+    return Answers([_chosen(row, output) for row in shares], shares)
 
 
-def difference(left: Answers, right: Answers, *, relative: bool) -> float:
+def difference(left: Answers, right: Answers, *, relative: bool, floor: float = FLOOR) -> float:
     """The largest difference between two sets of answers; infinite where a label or the number of rows differs.
 
-    `relative` compares values as regression does: |a - b| / max(1, |b|).
+    `relative` compares values as measured quantities, |a - b| / |b|. Next to zero that says nothing, so b counts as at
+    least the `floor`-th part of the largest one of all. Scores are compared as |a - b| / max(1, |b|).
     """
-    if len(left.values) != len(right.values):
+    if len(left.values) != len(right.values) or (left.scores is None) != (right.scores is None):
         return math.inf
     if relative:
-        pairs = zip(left.values, right.values, strict=True)
-        return max((abs(a - b) / max(1.0, abs(b)) for a, b in pairs), default=0.0)
-    if left.values != right.values or (left.probabilities is None) != (right.probabilities is None):
+        least = floor * _largest(right.values)
+        return max((_apart(a, b, least) for a, b in zip(left.values, right.values, strict=True)), default=0.0)
+    if left.values != right.values:
         return math.inf
-    shares = zip(left.probabilities or [], right.probabilities or [], strict=True)
-    return max((abs(a - b) for one, other in shares for a, b in zip(one, other, strict=True)), default=0.0)
+    scores = zip(left.scores or [], right.scores or [], strict=True)
+    return max((_apart(a, b, 1.0) for a, b in scores), default=0.0)
 
 
-def _as_list(array: Any) -> list[Any]:
-    listed = array.tolist() if hasattr(array, "tolist") else list(array)
-    return listed if isinstance(listed, list) else [listed]
+def apart(left: Answers, right: Answers, *, relative: bool, tolerance: float) -> list[int]:
+    """The rows, by number, in which two sets of answers for the same rows differ by more than `tolerance`."""
+    rows = range(len(right.values))
+    if relative:
+        least = FLOOR * _largest(right.values)
+        return [i for i in rows if _apart(left.values[i], right.values[i], least) > tolerance]
+    return [i for i in rows if difference(left.take([i]), right.take([i]), relative=False) > tolerance]
+
+
+def as_list(array: Any) -> list[Any]:
+    """What a model returned (array, Series, DataFrame, sparse matrix, tensor, sequence) as a list of plain values."""
+    if isinstance(array, _SINGLE):
+        return [array]
+    for method in ("toarray", "to_numpy", "detach"):
+        if hasattr(array, method):
+            array = getattr(array, method)()
+    if not hasattr(array, "tolist") and hasattr(array, "numpy"):  # a tensor of TensorFlow
+        array = array.numpy()
+    if hasattr(array, "tolist"):
+        listed = array.tolist()
+    else:
+        try:
+            listed = list(array)
+        except TypeError:
+            return [array]
+    return [_plain(value) for value in listed] if isinstance(listed, list) else [listed]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _values(found: list[Any], output: Output) -> list[Any]:
+    if output.task == "multilabel":
+        return [_applying(row, output) for row in found]
+    if output.width is None:
+        return _named(found, output)
+    if any(not isinstance(row, list) or len(row) != output.width for row in found):
+        raise PredictionFailed(f"The model did not give {output.width} values for each row.")
+    return [_named(row, output) for row in found]
+
+
+def _named(found: list[Any], output: Output) -> list[Any]:
+    if output.labels:
+        names = dict(zip(output.labels, output.classes, strict=True))
+        try:
+            return [names[label] for label in found]
+        except (KeyError, TypeError):
+            raise PredictionFailed("The model answered a class that its signature does not have.") from None
+    if output.type == "float":
+        return _finite(found)
+    if all(type(value) is _OPEN[output.type] for value in found):  # True is no integer
+        return found
+    raise PredictionFailed(f"The model answered something that is no {output.type}.")
+
+
+def _applying(row: Any, output: Output) -> list[Scalar]:
+    if not isinstance(row, list) or len(row) != len(output.classes) or any(flag not in (0, 1) for flag in row):
+        raise PredictionFailed("The model did not say of each label whether it applies.")
+    return [name for name, flag in zip(output.classes, row, strict=True) if flag]
+
+
+def _scores(found: Any, output: Output, rows: int) -> list[list[float]]:
+    listed = as_list(found)
+    if output.task == "multilabel" and all(_is_pairs(label, rows) for label in listed):
+        listed = [[label[i][1] for label in listed] for i in range(rows)]
+    listed = [row if isinstance(row, list) else [row] for row in listed]
+    width = len(output.classes)
+    single = output.scores == "probabilities" and all(len(row) == 1 for row in listed)
+    if single and output.rule == "threshold" and output.task != "multilabel":
+        listed = [[1 - row[0], row[0]] for row in map(_finite, listed)]
+    one_in_all = output.scores == "decisions" and output.rule != "largest" and output.task != "multilabel"
+    allowed = {1, width} if one_in_all else {width}
+    if len(listed) != rows or any(len(row) not in allowed for row in listed):
+        kind = "probabilities" if output.scores == "probabilities" else "decision values"
+        raise PredictionFailed(f"The model's {kind} do not have one number per row and class.")
+    return [_finite(row) for row in listed]
+
+
+def _is_pairs(label: Any, rows: int) -> bool:
+    """Whether these are n by 2: of one of several labels the probability that it does not apply, and that it does."""
+    return isinstance(label, list) and len(label) == rows and all(isinstance(p, list) and len(p) == 2 for p in label)
+
+
+def _chosen(scores: list[float], output: Output) -> Any:
+    if output.threshold is not None:
+        if output.task == "multilabel":
+            return [name for name, score in zip(output.classes, scores, strict=True) if score >= output.threshold]
+        return output.classes[int(scores[-1] >= output.threshold)]
+    return output.classes[scores.index(max(scores))]
+
+
+def _largest(values: Sequence[Any]) -> float:
+    return max((_largest(value) if isinstance(value, list) else abs(value) for value in values), default=0.0)
+
+
+def _apart(left: Any, right: Any, least: float) -> float:
+    """|a - b| in parts of |b|, or of `least` where that is more; the largest one of several."""
+    if isinstance(right, list):
+        if not isinstance(left, list) or len(left) != len(right):
+            return math.inf
+        return max((_apart(a, b, least) for a, b in zip(left, right, strict=True)), default=0.0)
+    size = max(abs(right), least)
+    return 0.0 if left == right else float(abs(left - right) / size) if size else math.inf
 
 
 def _finite(numbers: list[Any]) -> list[float]:

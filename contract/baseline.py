@@ -7,7 +7,7 @@ The same counting serves whoever compares later rows with it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,17 +38,18 @@ class Baseline(Record):
     fields: dict[str, Counts]
 
 
-def measure(columns: dict[str, Sequence[Any]], signature: Signature) -> Baseline:
-    """Count training rows: n values a column, None where one is missing."""
+def measure(columns: Iterable[tuple[str, Sequence[Any]]], signature: Signature) -> Baseline:
+    """Count training rows: by field, in the signature's order, n values as JSON has them, None where one is missing."""
     fields = {}
-    for field in signature.inputs:
-        column = columns[field.name]
+    for field, (name, column) in zip(signature.inputs, columns, strict=True):
+        assert field.name == name  # the order is the signature's
         if field.type in ("float", "integer"):
             numbers = np.array([value for value in column if value is not None], dtype=np.float64)
             quantiles = np.quantile(numbers, np.linspace(0, 1, BINS + 1)[1:-1]) if numbers.size else np.empty(0)
             fields[field.name] = count(column, edges=tuple(np.unique(quantiles).tolist()))
         else:  # of a free text no value is kept: it may be anybody's
-            values = (False, True) if field.type == "boolean" else field.levels or ()
+            known = field.levels if field.shape == () else ()
+            values = (False, True) if field.type == "boolean" else known or ()
             fields[field.name] = count(column, values=tuple(map(str, values)))
     return Baseline(rows=len(column), fields=fields)
 
@@ -61,6 +62,6 @@ def count(column: Sequence[Any], *, edges: tuple[float, ...] = (), values: tuple
         bins = np.searchsorted(np.array(edges), np.array(present, dtype=np.float64), side="right")
         counted = np.bincount(bins, minlength=len(edges) + 1)
         return Counts(edges=edges, counts=tuple(counted.tolist()), missing=missing)
-    seen = Counter(map(str, present))
+    seen = Counter(map(str, present) if values else ())  # images and long texts are not written out for nothing
     known = [seen[value] for value in values]
     return Counts(values=values, counts=(*known, len(present) - sum(known)), missing=missing)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _USUAL = ["joblib", "pandas", "sklearn.compose", "sklearn.ensemble", "sklearn.pipeline", __name__]
 """What most models need; a package that is not installed is left out."""
 _LENGTH = struct.Struct(">I")
+_MOST_TOLD = 500
 _ERRORS: dict[str, type[LecternError]] = {
     kind.__name__: kind for kind in (*ArtifactError.__subclasses__(), PredictionFailed)
 }
@@ -69,7 +70,7 @@ class Child:
         self._socket, theirs = socket.socketpair()
         try:
             with theirs:
-                self._process = _forked(theirs) if warm else _spawned(theirs)
+                self._process = _forked(theirs) if warm else _spawned(theirs, artifact.folder)
         except OSError as error:
             self._socket.close()
             raise LoadFailed(f"No process for the model could be started: {error.strerror}.") from error
@@ -91,7 +92,7 @@ class Child:
             ModelCrashed, DeadlineExceeded: the child is dead.
         """
         found = self._ask({"columns": columns}, self.answer_timeout_s)
-        values, shares, rows = found.get("values"), found.get("probabilities"), count(columns)
+        values, shares, rows = found.get("values"), found.get("scores"), count(columns)
         if _is_list(values, rows) and (shares is None or _is_list(shares, rows)):
             return Answers(values, shares)
         self.close()
@@ -131,13 +132,26 @@ class Child:
             self.close()
             raise ModelCrashed("The process of the model died while it worked on these rows.")
         if error := _ERRORS.get(str(answer.get("error"))):
-            raise error(answer.get("message"))
+            raise error(answer.get("message")) from RuntimeError(str(answer.get("cause", "")))
         return answer
 
 
-def _spawned(theirs: socket.socket) -> subprocess.Popen[bytes]:
+def _spawned(theirs: socket.socket, folder: Path) -> subprocess.Popen[bytes]:
+    """A new interpreter, away from this process's folder and from what it did to its environment since it began."""
     command = [sys.executable, "-P", "-m", "contract.child", str(theirs.fileno())]
-    return subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+    return subprocess.Popen(
+        command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd=folder, env=_environment_at_start()
+    )
+
+
+def _environment_at_start() -> dict[bytes, bytes] | None:
+    """The environment that this process was given; None, which stands for today's, where the system does not tell."""
+    try:
+        content = Path("/proc/self/environ").read_bytes()
+    except OSError:
+        return None
+    pairs = (entry.partition(b"=") for entry in content.split(b"\0"))
+    return {name: value for name, _, value in pairs if name}
 
 
 def _forked(theirs: socket.socket) -> ForkServerProcess:
@@ -208,7 +222,7 @@ def _live(parent: socket.socket) -> None:
             except PredictionFailed as error:
                 _send(parent, _as_document(error))
             else:
-                _send(parent, {"values": answers.values, "probabilities": answers.probabilities})
+                _send(parent, {"values": answers.values, "scores": answers.scores})
 
 
 def _end_with(parent: socket.socket) -> None:
@@ -220,7 +234,10 @@ def _end_with(parent: socket.socket) -> None:
 
 
 def _as_document(error: LecternError) -> dict[str, Any]:
-    return {"error": type(error).__name__, "message": str(error)}
+    """An error as a frame; its cause, which may hold values, is for who exports, never for callers of the service."""
+    cause = error.__cause__
+    told = "" if cause is None else f"{type(cause).__name__}: {str(cause)[:_MOST_TOLD]}"
+    return {"error": type(error).__name__, "message": str(error), "cause": told}
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ class _Document(Record):
     """The golden rows as they are stored."""
 
     rows: dict[str, list[Any]]
-    values: list[Scalar]
-    probabilities: list[list[float]] | None
+    values: list[Scalar | list[Scalar]]
+    scores: list[list[float]] | None
 
 
 class Model(Protocol):
@@ -47,7 +47,7 @@ def choose(columns: Columns, answers: Answers) -> tuple[Columns, Answers]:
 
 def write(columns: Columns, answers: Answers) -> bytes:
     """The golden rows as they are stored."""
-    found = {"rows": columns, "values": answers.values, "probabilities": answers.probabilities}
+    found = {"rows": columns, "values": answers.values, "scores": answers.scores}
     return to_json(found, inf_nan_mode="constants")
 
 
@@ -61,10 +61,10 @@ def read(document: bytes) -> tuple[Columns, Answers]:
         found = _Document.model_validate_json(document)
     except ValidationError:
         raise ManifestInvalid(_UNREADABLE) from None
-    lists = [found.values, *found.rows.values(), *([] if found.probabilities is None else [found.probabilities])]
+    lists = [found.values, *found.rows.values(), *([] if found.scores is None else [found.scores])]
     if not found.rows or len(set(map(len, lists))) != 1:
         raise ManifestInvalid(_UNREADABLE)
-    return dict(found.rows), Answers(found.values, found.probabilities)
+    return dict(found.rows), Answers(found.values, found.scores)
 
 
 def reproduce(model: Model, document: bytes, signature: Signature, tolerance: float) -> None:
@@ -81,7 +81,7 @@ def reproduce(model: Model, document: bytes, signature: Signature, tolerance: fl
     except PredictionError as error:
         raise SelfTestFailed(f"The model could not answer its golden rows: {error}") from error
     try:
-        apart = difference(found, expected, relative=signature.output.task == "regression")
+        apart = difference(found, expected, relative=signature.output.numeric)
     except (TypeError, ValueError):
         raise ManifestInvalid(_UNREADABLE) from None
     if apart > tolerance:

@@ -47,12 +47,25 @@ class Runtime(Record):
     reason: str = ""
 
 
+Status = Literal[
+    "completed", "failed", "exited", "timeout", "flooded", "kernel_died", "start_failed", "not_exported", "runner_died"
+]
+"""How a run ended; only one that completed can be a version."""
+
+
 class Run(Record):
     """How the artifact came to be."""
 
     kind: Literal["interactive", "papermill"]
     notebook: str = ""
     duration_s: float | None = None
+    id: str = ""
+    """The name of the run, unique in its store."""
+    started: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    digest: str = ""
+    """SHA-256 over all that the run depends on; two runs that share it did the same."""
+    sweep: str = ""
+    """The sweep that the run was part of."""
 
 
 class Manifest(Record):

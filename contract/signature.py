@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
 Scalar = bool | int | float | str
-FieldType = Literal["float", "integer", "boolean", "string", "category"]
+FieldType = Literal["float", "integer", "boolean", "string", "category", "date", "datetime", "tensor"]
+Container = Literal["frame", "polars", "array", "sparse", "column", "list", "series", "records"]
+Task = Literal["classification", "multilabel", "regression", "clustering", "outliers", "transform"]
 
 
 class Record(BaseModel):
@@ -27,36 +29,87 @@ class Field(Record):
     type: FieldType
     dtype: str
     """How the fitted object had the column (numpy's or pandas' name)."""
+    column: int | None = None
+    """The column's own label where it is a number."""
     nullable: bool = False
     unit: str = ""
+    shape: tuple[int, ...] = ()
+    """Of a tensor: the length of each axis."""
+    ordered: bool = False
+    """Of a category: whether its levels go from low to high."""
     bounds: tuple[int | float, int | float] | None = None
-    observed: tuple[int | float, int | float] | None = None
+    observed: tuple[int | float, int | float] | tuple[str, str] | None = None
+    """The least and the greatest value seen; of dates and times in ISO 8601, of a tensor over all its elements."""
     levels: tuple[Scalar, ...] | None = None
-    example: Scalar | None = None
+    example: JsonValue = None
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if (self.type == "tensor") != bool(self.shape) or any(length < 1 for length in self.shape):
+            raise ValueError("a tensor, and nothing else, has axes, each of at least one element")
+        if self.type == "category" and not self.levels:
+            raise ValueError("a category has levels")
+        if self.observed and isinstance(self.observed[0], str) != (self.type in ("date", "datetime")):
+            raise ValueError("dates and times, and nothing else, are observed between texts")
+        return self
 
 
 class Output(Record):
     """What the model answers for one row."""
 
-    task: Literal["classification", "regression"]
+    task: Task
     labels: tuple[Scalar, ...] = ()
-    """The classes as the fitted object calls them, in the order of its probabilities."""
+    """What the fitted object can answer, in the order of its scores; empty where that is open, as for numbers."""
     classes: tuple[Scalar, ...] = ()
-    """The same classes as callers know them."""
-    probabilities: bool = False
+    """The same as callers know them."""
+    type: Literal["float", "integer", "boolean", "string"] = "float"
+    """Of one value, where `classes` does not say."""
+    width: int | None = None
+    """How many values an answer has, where it is not just one."""
+    names: tuple[str, ...] = ()
+    """What these values are called, where that is known."""
+    scores: Literal["", "probabilities", "decisions"] = ""
+    """What comes with the labels: a share of one for each, or decision values: one for each, or one in all."""
+    rule: Literal["predict", "largest", "threshold"] = "predict"
+    """How a label is chosen: by `predict`, as that of the largest score, or the second one from `threshold` on."""
+    threshold: float | None = None
 
     @model_validator(mode="after")
-    def _paired(self) -> Self:
-        if len(self.labels) != len(self.classes) or (self.task == "classification") != bool(self.labels):
-            raise ValueError("each label has one class, and a regression has neither")
+    def _sound(self) -> Self:
+        if len(self.labels) != len(self.classes) or len(set(map(as_key, self.classes))) != len(self.classes):
+            raise ValueError("each label has one class of its own, also where they are keys of an object")
+        if self.labels and self.task in ("regression", "transform"):
+            raise ValueError("numbers have no labels")
+        if self.task == "multilabel" and not self.labels:
+            raise ValueError("a row's labels are some of those that are known")
+        if (self.scores == "probabilities" or self.rule != "predict") and not self.labels:
+            raise ValueError("probabilities and a choice between scores are for known labels")
+        if self.rule != "predict" and not self.scores:
+            raise ValueError("a choice between scores needs them")
+        if (self.rule == "threshold") != (self.threshold is not None):
+            raise ValueError("a threshold is what the rule of that name needs")
+        if self.threshold is not None and self.task != "multilabel" and len(self.labels) != 2:
+            raise ValueError("a threshold decides between two classes")
+        if self.names and not len(self.names) == len(set(self.names)) == self.width:
+            raise ValueError("each of several values has a name of its own, or none has")
         return self
+
+    @property
+    def numeric(self) -> bool:
+        """Whether answers are measured quantities, which may differ by a rounding, not labels."""
+        return not self.labels and self.type == "float"
+
+
+def as_key(name: Scalar) -> str:
+    """A class as the key of a JSON object."""
+    return str(name).lower() if isinstance(name, bool) else str(name)
 
 
 class Signature(Record):
     """The inputs in the order the fitted object takes them, and the output."""
 
-    container: Literal["frame", "array"]
-    """Whether the fitted object takes a DataFrame or a two-dimensional array."""
+    container: Container
+    """What the fitted object takes: a DataFrame, an array of n rows, a list of n values, …"""
     inputs: tuple[Field, ...]
     output: Output
 
@@ -72,6 +125,6 @@ class Signature(Record):
         return tuple(field.name for field in self.inputs)
 
     @property
-    def example(self) -> dict[str, Scalar | None]:
+    def example(self) -> dict[str, JsonValue]:
         """One row that the model can answer."""
         return {field.name: field.example for field in self.inputs}

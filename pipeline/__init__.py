@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.display import Exported
+    from contract.errors import ExportRefused
     from pipeline.exporting import export
+    from pipeline.exporting.display import Exported
+    from pipeline.exporting.tagged import cells
+    from pipeline.running.records import runs
 
-__all__ = ["Exported", "export"]
+_ROOMS = {
+    "ExportRefused": "contract.errors",
+    "Exported": "pipeline.exporting.display",
+    "cells": "pipeline.exporting.tagged",
+    "export": "pipeline.exporting",
+    "runs": "pipeline.running.records",
+}
+__all__ = ["ExportRefused", "Exported", "cells", "export", "runs"]
 
 
 def __getattr__(name: str) -> Any:
     """Load what makes artifacts only when it is asked for: listing them needs neither pandas nor scikit-learn."""
     if name not in __all__:
         raise AttributeError(f"module 'pipeline' has no attribute '{name}'")
-    from pipeline import exporting
-
-    return getattr(exporting, name)
+    return getattr(importlib.import_module(_ROOMS[name]), name)

@@ -13,6 +13,8 @@ from typing import Any
 from serving.settings import ServeSettings
 
 _EVERY_S = 0.1
+_LONGEST_ROW = 2_000
+"""What a terminal still shows; a shell takes 128 KiB at the most."""
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Past any proxy that the environment names: this asks the machine it runs on."""
 
@@ -42,21 +44,35 @@ def text(
             lines.append(f"  {model['model']:<16} version {model['champion']}{metric}")
     if example is None:
         return "\n".join([*lines, f"  {health['detail']}", "", "Ctrl-C stops it."])
-    url, row = f"{address}{example['path']}", json.dumps(example["row"], ensure_ascii=False)
-    return "\n".join(
-        [
-            *lines,
-            "",
-            "From a shell:",
-            f"  curl -X POST {shlex.quote(url)} -H 'Content-Type: application/json' \\",
-            f"       -d {shlex.quote(row)}",
-            "From Python:",
-            "  import httpx",
-            f"  httpx.post({url!r}, json={example['row']!r}).json()",
-            "",
-            "Ctrl-C stops it.",
+    return "\n".join([*lines, "", *_requests(address, example), "", "Ctrl-C stops it."])
+
+
+def _requests(address: str, example: dict[str, Any]) -> list[str]:
+    """How to send the example row; one that is too long to be shown is asked for first."""
+    url, signature = f"{address}{example['path']}", f"{address}{example['signature']}"
+    post = f"curl -X POST {shlex.quote(url)} -H 'Content-Type: application/json'"
+    row = _printable(json.dumps(example["row"], ensure_ascii=False))
+    if len(row) <= _LONGEST_ROW:
+        shell = [f"  {post} \\", f"       -d {shlex.quote(row)}"]
+        python = [f"  httpx.post({url!r}, json={example['row']!r}).json()"]
+    else:
+        pick = '{f["name"]: f["example"] for f in %s["inputs"]}'
+        code = f"import json, sys; print(json.dumps({pick % 'json.load(sys.stdin)'}))"
+        shell = [
+            f"  curl -s {shlex.quote(signature)} \\",
+            f"  | python3 -c {shlex.quote(code)} \\",
+            f"  | {post} -d @-",
         ]
-    )
+        python = [
+            f"  row = {pick % f'httpx.get({signature!r}).json()'}",
+            f"  httpx.post({url!r}, json=row).json()",
+        ]
+    return ["From a shell:", *shell, "From Python:", "  import httpx", *python]
+
+
+def _printable(document: str) -> str:
+    """JSON without what a terminal would obey or not show."""
+    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in document)
 
 
 def _example(address: str, health: dict[str, Any], wanted: str | None) -> dict[str, Any] | None:
@@ -65,7 +81,11 @@ def _example(address: str, health: dict[str, Any], wanted: str | None) -> dict[s
     signature = name and _get(f"{address}/models/{name}/signature")
     if not signature:
         return None
-    return {"path": f"/models/{name}/predict", "row": {f["name"]: f["example"] for f in signature["inputs"]}}
+    return {
+        "path": f"/models/{name}/predict",
+        "signature": f"/models/{name}/signature",
+        "row": {f["name"]: f["example"] for f in signature["inputs"]},
+    }
 
 
 def _get(url: str) -> Any:

@@ -10,7 +10,6 @@ from fastapi.openapi.utils import get_openapi
 from serving.loading import Served
 from serving.problems import MEDIA_TYPE, ProblemDocument
 from serving.registry import Registry
-from serving.schemas import input_schema, output_schema
 
 _PROBLEMS = {
     400: "The body is not JSON",
@@ -36,8 +35,8 @@ def openapi(app: FastAPI, registry: Registry) -> dict[str, Any]:
         served = state.champion
         if served is None:
             continue
-        schemas[f"{name}-row"] = input_schema(served.manifest.signature)
-        schemas[f"{name}-prediction"] = output_schema(served.manifest.signature)
+        schemas[f"{name}-row"] = served.schema.json_schema()
+        schemas[f"{name}-prediction"] = _with_echo(served.replies.json_schema(), name)
         paths = {f"/models/{name}/predict": f"predict-{name}"}
         if name == registry.default_model:
             paths["/predict"] = "predict"
@@ -45,6 +44,11 @@ def openapi(app: FastAPI, registry: Registry) -> dict[str, Any]:
             document["paths"][path] = {"post": _operation(served, operation)}
     document["paths"] |= others  # whoever opens the page came for the models
     return document
+
+
+def _with_echo(prediction: dict[str, Any], name: str) -> dict[str, Any]:
+    echoed = {"$ref": f"#/components/schemas/{name}-row", "description": "the row, where `echo=true` asks for it"}
+    return prediction | {"properties": prediction["properties"] | {"input": echoed}}
 
 
 def _operation(served: Served, operation_id: str) -> dict[str, Any]:
@@ -81,10 +85,7 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
             "content": {
                 "application/json": {
                     "schema": {"oneOf": [row, {"type": "array", "items": row, "minItems": 1}]},
-                    "examples": {
-                        "one row": {"value": example},
-                        "several rows": {"value": [example, example]},
-                    },
+                    "examples": {"one row": {"value": example}, "several rows": {"value": [example, example]}},
                 }
             },
         },

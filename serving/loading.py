@@ -14,7 +14,8 @@ from contract.golden import Model
 from contract.manifest import Manifest
 from contract.signature import Signature
 from serving.predictors import InChild, InProcess, Predictor
-from serving.schemas import RequestSchema, documents
+from serving.replies import ReplySchema
+from serving.requests import RequestSchema
 from serving.settings import ServeSettings
 
 
@@ -25,6 +26,7 @@ class Served:
     version: int
     manifest: Manifest
     schema: RequestSchema
+    replies: ReplySchema
     predictor: Predictor
     example: dict[str, Any]
     """What it answers for the signature's example row."""
@@ -60,23 +62,24 @@ def load(model: str, version: int, artifact: Artifact, settings: ServeSettings) 
     if kind.runs_code:
         child = start()
         try:
-            example = _prove(child, manifest.signature, rows, kind.tolerance)
+            replies, example = _prove(child, manifest.signature, rows, kind.tolerance)
         except BaseException:
             child.close()
             raise
         predictor: Predictor = InChild(child, start, settings.predict_timeout_s)
     else:
         loaded = kind.load(artifact.read(kind.file), manifest)
-        example = _prove(loaded, manifest.signature, rows, kind.tolerance)
+        replies, example = _prove(loaded, manifest.signature, rows, kind.tolerance)
         predictor = InProcess(loaded, golden.read(rows)[0], settings.predict_timeout_s)
-    return Served(version, manifest, schema, predictor, example)
+    return Served(version, manifest, schema, replies, predictor, example)
 
 
-def _prove(model: Model, signature: Signature, rows: bytes, tolerance: float) -> dict[str, Any]:
-    """Have a loaded model reproduce its golden rows; return what it answers for the example row."""
+def _prove(model: Model, signature: Signature, rows: bytes, tolerance: float) -> tuple[ReplySchema, dict[str, Any]]:
+    """Have a loaded model reproduce its golden rows; return how it replies, and to the example row."""
     golden.reproduce(model, rows, signature, tolerance)
     try:
         answers = model.answer({name: [value] for name, value in signature.example.items()})
+        replies = ReplySchema(signature.output, answers)
+        return replies, replies.documents(answers)[0]
     except PredictionError as error:
         raise SelfTestFailed(f"The model could not answer its example row: {error}") from error
-    return documents(answers, signature)[0]

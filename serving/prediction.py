@@ -15,7 +15,6 @@ from starlette.types import Message, Receive, Scope, Send
 
 from serving.loading import Served
 from serving.problems import MEDIA_TYPE, UNFORESEEN, Problem
-from serving.schemas import documents
 
 log = logging.getLogger("lectern.prediction")
 
@@ -37,7 +36,7 @@ async def predict(served: Served, scope: Scope, receive: Receive, send: Send, ma
             body = await read_body(scope, receive, max_body_bytes)
             rows, many = served.schema.read(body)
             answers = await served.predictor.answer(served.schema.columns(rows))
-        found = documents(answers, served.manifest.signature)
+        found = served.replies.documents(answers)
         for index, (row, document) in enumerate(zip(rows, found, strict=True)):
             document["id"] = f"{request_id}-{index}" if many else request_id
             document["warnings"] = served.schema.warnings(row)

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +56,18 @@ def write_notebook(tmp_path: Path) -> WriteNotebook:
 @pytest.fixture(scope="session")
 def example_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store with the models of the notebooks iris and cardio, trained once per test run; to be read, not written."""
+    return trained_once(tmp_path_factory, "example-store", ["iris", "cardio"])
+
+
+def trained_once(tmp_path_factory: pytest.TempPathFactory, folder: str, names: Sequence[str]) -> Store:
+    """A store with the models of these training notebooks, which the first worker that asks for it trains."""
     from filelock import FileLock
 
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has its own folder in the one of the run
         shared = shared.parent
-    store = Store(shared / "example-store")
-    notebooks = [Path(__file__).parents[1] / "notebooks" / "training" / f"{name}.ipynb" for name in ("iris", "cardio")]
+    store = Store(shared / folder)
+    notebooks = [Path(__file__).parents[1] / "notebooks" / "training" / f"{name}.ipynb" for name in names]
     own = {name: value for name, value in os.environ.items() if not name.startswith("LECTERN_")}
     with FileLock(f"{store.root}.lock"):
         if not store.root.exists():

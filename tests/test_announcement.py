@@ -14,7 +14,7 @@ from contract.answers import Answers
 from contract.signature import Field, Signature
 from contract.store import Store
 from serving.announcement import text
-from tests.live import Service, Times, Unpickled, X, damage, once_there, publish, publish_graph, running, until
+from tests.live import Says, Service, Times, Unpickled, X, damage, once_there, publish, publish_graph, running, until
 
 ADDRESS = "http://127.0.0.1:8000"
 READY = {"status": "ready", "detail": "Every model answers.", "models": {"iris": 3}}
@@ -41,7 +41,8 @@ def asked_by_python(service: Service) -> Any:
 
 
 def test_it_says_where_what_and_how() -> None:
-    example = {"path": "/models/iris/predict", "row": {"a": 1.5, "b": None, "c": True, "d": "x"}}
+    paths = {"path": "/models/iris/predict", "signature": "/models/iris/signature"}
+    example = paths | {"row": {"a": 1.5, "b": None, "c": True, "d": "x"}}
     reasons = [{"reason": "First."}, {"reason": "It is bad."}]
     failed: dict[str, Any] = {"model": "old", "champion": None, "metrics": {}, "failed": reasons}
     assert text(ADDRESS, Path("/srv/artifacts"), READY, [IRIS, failed], example) == (
@@ -83,7 +84,7 @@ def test_its_requests_work_as_they_stand(examples: Service) -> None:
     assert (answer["prediction"], answer["confidence"], answer["model"]) == ("setosa", 1.0, "iris")
 
 
-STRANGE = "O'Brien \"\\ $HOME `id` \n größe 🌼 %s"
+STRANGE = "O'Brien \"\\ $HOME `id` \n größe 🌼 %s !! \x1b[31m\x9b\u202e\u200b @x"
 
 
 def test_its_requests_work_with_whatever_stands_in_the_example(store: Store) -> None:
@@ -93,6 +94,8 @@ def test_its_requests_work_with_whatever_stands_in_the_example(store: Store) -> 
             *X.inputs,
             Field(name=STRANGE, type="string", dtype="str", levels=(STRANGE,), example=STRANGE),
             Field(name="self", type="boolean", dtype="bool", example=True),
+            Field(name="", type="category", dtype="category", levels=(1, 2), example=2),
+            Field(name="-d @/etc/passwd", type="datetime", dtype="datetime64[ns]", example="2026-02-03T04:05:06"),
         ),
         output=X.output,
     )
@@ -100,11 +103,29 @@ def test_its_requests_work_with_whatever_stands_in_the_example(store: Store) -> 
     with running(
         store, environment={"http_proxy": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
     ) as service:
+        assert service.printed.replace("\n", "").isprintable()
+        assert "größe 🌼" in service.printed
         answer = asked_by_python(service)
         assert (answer["prediction"], answer["warnings"]) == (2.0, [])
         if shutil.which("curl") is None:
             pytest.skip("there is no curl here")
         assert asked_by_sh(service)["prediction"] == 2.0
+
+
+def test_a_row_too_long_to_be_shown_is_asked_for_first(store: Store) -> None:
+    image: Any = [[place / 7 for place in range(100)] for _ in range(100)]
+    signature = Signature(
+        container="array",
+        inputs=(Field(name="it's an image", type="tensor", dtype="float64", shape=(100, 100), example=image),),
+        output=X.output,
+    )
+    publish(store, "wide", Says(predict=lambda rows: rows[:, 0, 7]), signature=signature)
+    with running(store) as service:
+        assert len(service.printed) < 2_000
+        assert asked_by_python(service)["prediction"] == 1.0
+        if shutil.which("curl") is None:
+            pytest.skip("there is no curl here")
+        assert asked_by_sh(service)["prediction"] == 1.0
 
 
 def test_it_waits_until_everything_was_tried(store: Store, tmp_path: Path) -> None:

@@ -1,22 +1,25 @@
 """contract.baseline: the counts that later rows are compared with."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from contract.answers import Columns
 from contract.baseline import Baseline, Counts, count, measure
 from contract.signature import Field, FieldType, Output, Signature
 
 
 def signature(levels: tuple[str, ...] | None = None, **types: FieldType) -> Signature:
-    fields = tuple(Field(name=name, type=kind, dtype="object", levels=levels) for name, kind in types.items())
-    return Signature(container="frame", inputs=fields, output=Output(task="regression"))
+    fields = (
+        Field(name=name, type=kind, dtype="object", levels=levels, shape=(2,) if kind == "tensor" else ())
+        for name, kind in types.items()
+    )
+    return Signature(container="frame", inputs=tuple(fields), output=Output(task="regression"))
 
 
 def measured(kind: FieldType, values: list[Any], *levels: str) -> Counts:
-    return measure({"x": values}, signature(levels or None, x=kind)).fields["x"]
+    return measure([("x", values)], signature(levels or None, x=kind)).fields["x"]
 
 
 def test_numbers_are_counted_between_their_deciles() -> None:
@@ -53,6 +56,47 @@ def test_of_a_free_text_no_value_is_kept() -> None:
     assert measured("string", ["Ada Lovelace", None, "Alan Turing"]) == Counts(counts=(2,), missing=1)
 
 
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("date", ["2026-11-21", None, "1912-06-23"]),
+        ("datetime", ["2026-11-21T10:00:00", None, "2026-11-22T10:00:00"]),
+        ("tensor", [[1.0, 2.0], None, [3.0, 4.0]]),
+    ],
+)
+def test_of_what_has_no_levels_only_the_gaps_are_counted(kind: FieldType, values: list[Any]) -> None:
+    assert measured(kind, values) == Counts(counts=(2,), missing=1)
+
+
+def test_what_is_not_counted_by_value_is_not_written_out() -> None:
+    class Image(list[float]):
+        def __str__(self) -> str:
+            raise AssertionError
+
+        __repr__ = __str__
+
+    assert measured("tensor", [Image([1.0, 2.0]), None]) == Counts(counts=(1,), missing=1)
+
+
+def test_whole_numbers_are_levels_of_a_category_as_texts_are() -> None:
+    field = Field(name="x", type="category", dtype="category", levels=(1, 2, 10))
+    fields = Signature(container="frame", inputs=(field,), output=Output(task="regression"))
+    found = measure([("x", [10, 1, 10, None])], fields).fields["x"]
+    assert found == Counts(values=("1", "2", "10"), counts=(1, 0, 2, 0), missing=1)
+
+
+def test_columns_are_measured_one_by_one_in_the_order_of_the_signature() -> None:
+    def columns() -> Iterator[tuple[str, list[Any]]]:
+        yield "a", [1.0]
+        yield "b", ["x"]
+
+    assert list(measure(columns(), signature(a="float", b="string")).fields) == ["a", "b"]
+    with pytest.raises(AssertionError):
+        measure(columns(), signature(b="string", a="float"))
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        measure(columns(), signature(a="float", b="string", c="float"))
+
+
 def test_later_rows_are_counted_alike() -> None:
     before = measured("string", ["a", "b"], "a", "b")
     assert count(["b", "c", None, "d"], values=before.values) == Counts(values=("a", "b"), counts=(0, 1, 2), missing=1)
@@ -63,8 +107,8 @@ def test_later_rows_are_counted_alike() -> None:
 
 
 def test_a_baseline_has_all_fields_and_comes_back_as_it_was() -> None:
-    columns: Columns = {"n": [0.1, None, 0.3], "s": ["a", "b", None], "b": [True, None, False]}
-    found = measure(columns, signature(n="float", s="string", b="boolean"))
+    columns: dict[str, list[Any]] = {"n": [0.1, None, 0.3], "s": ["a", "b", None], "b": [True, None, False]}
+    found = measure(columns.items(), signature(n="float", s="string", b="boolean"))
     assert found.rows == 3
     assert list(found.fields) == ["n", "s", "b"]
     assert Baseline.model_validate_json(found.model_dump_json()) == found

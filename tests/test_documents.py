@@ -62,7 +62,6 @@ def test_it_shows_the_fields_of_iris_with_bounds_units_and_a_real_example(docume
         "type": "number",
         "minimum": 0.0,
         "maximum": 10.0,
-        "title": "Petal Width",
         "description": "cm; the model saw from 0.1 to 2.5 cm",
         "examples": [signature.example["petal_width"]],
     }
@@ -71,6 +70,11 @@ def test_it_shows_the_fields_of_iris_with_bounds_units_and_a_real_example(docume
 
 @pytest.mark.parametrize("path", ["/predict", "/models/iris/predict", "/models/cardio/predict"])
 def test_its_examples_are_answered_as_it_says(examples: Service, document: Any, path: str) -> None:
+    assert_examples_hold(examples, document, path)
+
+
+def assert_examples_hold(service: Service, document: Any, path: str) -> None:
+    """The examples of a path fit their schemas, and its rows are answered just as its answers say."""
     operation = document["paths"][path]["post"]
     sent = operation["requestBody"]["content"]["application/json"]["examples"]
     said = operation["responses"]["200"]["content"]["application/json"]["examples"]
@@ -86,7 +90,7 @@ def test_its_examples_are_answered_as_it_says(examples: Service, document: Any, 
     for name in sent:
         validator(document, *request).validate(sent[name]["value"])
         validator(document, *response).validate(said[name]["value"])
-        answer = examples.predict(sent[name]["value"], f"{path}?echo=true").json()
+        answer = service.predict(sent[name]["value"], f"{path}?echo=true").json()
         validator(document, *response).validate(answer)
         for row, given_row in zip(answer.get("predictions", [answer]), [sent[name]["value"]] * 2, strict=False):
             assert row.pop("input") in (given_row, *(given_row if isinstance(given_row, list) else []))

@@ -16,14 +16,19 @@ from contract.errors import (
     SelfTestFailed,
     SelfTestMismatch,
 )
-from contract.signature import Field, Output, Signature
+from contract.signature import Output, Signature
 from tests.samples import REGRESSION
 
+INPUTS = REGRESSION.inputs
 ROWS: Columns = {"x0": [1.0, 2.0], "x1": [0.1, 0.2]}
-CLASSES = Signature(
-    container="array",
-    inputs=(Field(name="x0", type="float", dtype="float64"), Field(name="x1", type="float", dtype="float64")),
-    output=Output(task="classification", labels=(0, 1), classes=("a", "b"), probabilities=True),
+CLASSES, SOME, PAIRS, OPEN = (
+    Signature(container="array", inputs=INPUTS, output=output)
+    for output in (
+        Output(task="classification", labels=(0, 1), classes=("a", "b"), scores="probabilities"),
+        Output(task="multilabel", labels=(0, 1), classes=("a", "b"), scores="probabilities"),
+        Output(task="regression", width=2),
+        Output(task="classification", type="integer"),
+    )
 )
 
 
@@ -56,10 +61,27 @@ def test_no_rows_give_no_golden_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    "answers", [Answers([0.1 + 0.2, 1e-300]), Answers(["a", "b"], [[1 / 3, 2 / 3], [1.0, 0.0]]), Answers([True, 7])]
+    "answers",
+    [
+        Answers([0.1 + 0.2, 1e-300]),
+        Answers(["a", "b"], [[1 / 3, 2 / 3], [1.0, 0.0]]),
+        Answers([True, 7]),
+        Answers([[0.1, 2.0], [3.0, -0.0]]),
+        Answers([["a", "é"], []], [[0.9, 0.6], [0.1, 0.2]]),
+        Answers([[True, 1], ["1", 1.0]]),
+        Answers(["odd", "usual"], [[-0.5], [0.25]]),
+    ],
 )
 def test_golden_rows_come_back_exactly(answers: Answers) -> None:
-    rows: Columns = {"x": [None, 0.1], "é \n": ["a", None], "n": [2**63, -1], "b": [True, False]}
+    rows: Columns = {
+        "x": [None, 0.1],
+        "é \n": ["a", None],
+        "n": [2**63, -1],
+        "b": [True, False],
+        "day": ["2026-11-21", None],
+        "moment": ["2026-11-21T10:00:00+00:00", "2026-11-21T10:00:00.123456"],
+        "image": [[[0, 1], [2, 3]], [[0.5, 1e-9], [2.0, None]]],
+    }
     read_rows, read_answers = golden.read(golden.write(rows, answers))
     assert repr(read_rows) == repr(rows)
     assert repr(read_answers) == repr(answers)
@@ -78,18 +100,24 @@ def test_rows_that_no_request_could_send_come_back_too() -> None:
         b"[]",
         b"{}",
         b'{"rows": {"x": [1]}, "values": [1]}',
-        b'{"rows": [1], "values": [1], "probabilities": null}',
-        b'{"rows": {"x": 1}, "values": [1], "probabilities": null}',
-        b'{"rows": {"x": [1]}, "values": "a", "probabilities": null}',
-        b'{"rows": {"x": [1]}, "values": [[1]], "probabilities": null}',
-        b'{"rows": {"x": [1]}, "values": [NaN], "probabilities": null}',
-        b'{"rows": {"x": [1]}, "values": [1], "probabilities": [1]}',
-        b'{"rows": {"x": [1]}, "values": [1], "probabilities": [["1"]]}',
-        b'{"rows": {"x": [1]}, "values": [1, 2], "probabilities": null}',
-        b'{"rows": {"x": [1], "y": []}, "values": [1], "probabilities": null}',
-        b'{"rows": {"x": [1]}, "values": [1], "probabilities": [[1], [1]]}',
-        b'{"rows": {"x": [1]}, "values": [1], "probabilities": []}',
-        b'{"rows": {}, "values": [1], "probabilities": null}',
+        b'{"rows": [1], "values": [1], "scores": null}',
+        b'{"rows": {"x": 1}, "values": [1], "scores": null}',
+        b'{"rows": {"x": [1]}, "values": "a", "scores": null}',
+        b'{"rows": {"x": [1]}, "values": [[[1]]], "scores": null}',
+        b'{"rows": {"x": [1]}, "values": [null], "scores": null}',
+        b'{"rows": {"x": [1]}, "values": [[null]], "scores": null}',
+        b'{"rows": {"x": [1]}, "values": [{"a": 1}], "scores": null}',
+        b'{"rows": {"x": [1]}, "values": [1], "scores": [[NaN]]}',
+        b'{"rows": {"x": [1]}, "values": [1], "scores": [[null]]}',
+        b'{"rows": {"x": [1]}, "values": [1], "scores": null, "probabilities": null}',
+        b'{"rows": {"x": [1]}, "values": [NaN], "scores": null}',
+        b'{"rows": {"x": [1]}, "values": [1], "scores": [1]}',
+        b'{"rows": {"x": [1]}, "values": [1], "scores": [["1"]]}',
+        b'{"rows": {"x": [1]}, "values": [1, 2], "scores": null}',
+        b'{"rows": {"x": [1], "y": []}, "values": [1], "scores": null}',
+        b'{"rows": {"x": [1]}, "values": [1], "scores": [[1], [1]]}',
+        b'{"rows": {"x": [1]}, "values": [1], "scores": []}',
+        b'{"rows": {}, "values": [1], "scores": null}',
         b"\x80\x04N.",
     ],
 )
@@ -109,6 +137,10 @@ def test_a_model_that_answers_alike_passes() -> None:
     classes = Answers(["a", "b"], [[0.75, 0.25], [0.0, 1.0]])
     near = Answers(["a", "b"], [[0.75, 0.25 + 9e-6], [0.0, 1.0]])
     golden.reproduce(Says(near), golden.write(ROWS, classes), CLASSES, 1e-5)
+    pairs = Answers([[1.0, 2000.0], [3.0, 4.0]])
+    golden.reproduce(Says(Answers([[1.0, 2000.0 + 9e-4], [3.0, 4.0]])), golden.write(ROWS, pairs), PAIRS, 1e-6)
+    some = Answers([["a", "b"], []], [[0.75, 0.5], [0.25, 0.0]])
+    golden.reproduce(Says(some), golden.write(ROWS, some), SOME, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +155,23 @@ def test_a_model_that_answers_alike_passes() -> None:
             Answers(["a", "b"], [[0.75, 0.25], [0.125, 0.875]]),
             "a number differs by 0.12, 1e-06 is allowed.",
         ),
+        (
+            CLASSES,
+            Answers(["a", "b"], [[0.75, 0.25], [0.0, 1.0]]),
+            Answers(["a", "b"], [[0.75], [1.0]]),
+            "a class differs.",
+        ),
+        (CLASSES, Answers(["a", "b"], [[0.75, 0.25], [0.0, 1.0]]), Answers(["a", "b"]), "a class differs."),
+        (
+            PAIRS,
+            Answers([[1.0, 2.0]] * 2),
+            Answers([[1.0, 2.0], [1.0, 2.5]]),
+            "a number differs by 0.25, 1e-06 is allowed.",
+        ),
+        (PAIRS, Answers([[1.0, 2.0]] * 2), Answers([[1.0, 2.0], [1.0]]), "a class differs."),
+        (REGRESSION, Answers([[1.0], [2.0]]), Answers([1.0, 2.0]), "a class differs."),
+        (SOME, Answers([["a"], []]), Answers([["a"], ["b"]]), "a class differs."),
+        (OPEN, Answers([7, 8]), Answers([7, 9]), "a class differs."),
     ],
 )
 def test_a_model_that_answers_otherwise_does_not_pass(
@@ -143,11 +192,12 @@ def test_a_model_that_cannot_answer_does_not_pass(error: Exception) -> None:
     ("signature", "changes"),
     [
         (REGRESSION, {"values": ["a", "b"]}),
-        (CLASSES, {"values": ["a", "b"], "probabilities": [[1.0], [1.0]]}),
+        (PAIRS, {"values": [["a", "b"], ["a", "b"]]}),
+        (PAIRS, {"values": [1.0, 2.0]}),
     ],
 )
 def test_golden_rows_of_another_kind_of_model_are_refused(signature: Signature, changes: dict[str, object]) -> None:
-    answers = Answers([1.0, 2.0]) if signature is REGRESSION else Answers(["a", "b"], [[0.5, 0.5], [0.5, 0.5]])
+    answers = Answers([1.0, 2.0]) if signature is REGRESSION else Answers([[1.0, 2.0], [3.0, 4.0]])
     document = json.dumps(json.loads(golden.write(ROWS, answers)) | changes).encode()
     with pytest.raises(ManifestInvalid, match=r"^golden\.json is not a document of golden rows\.$"):
         golden.reproduce(Says(answers), document, signature, 1e-6)

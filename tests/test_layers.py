@@ -10,11 +10,23 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 OURS = {"contract", "pipeline", "serving", "lectern"}
-HEAVY = {"joblib", "cloudpickle", "onnxruntime", "skl2onnx", "pandas"}
+HEAVY = {
+    "onnxmltools",
+    "joblib",
+    "cloudpickle",
+    "onnxruntime",
+    "skl2onnx",
+    "pandas",
+    "polars",
+    "scipy",
+    "sklearn",
+    "torch",
+}
 ALLOWED = {
     "contract": {"contract", "numpy", "pydantic", "pydantic_core"},
     "pipeline": {"contract", "pipeline", "numpy", "pandas", "sklearn", "papermill", "nbformat", "nbconvert", "nbclient"}
-    | {"traitlets", "pydantic", "typer", "rich"},
+    | {"traitlets", "pydantic", "pyarrow", "typer", "rich"}
+    | {"joblib", "distributed", "jupyter_client", "matplotlib", "PIL", "tqdm", "yaml", "zmq"},
     "serving": {
         "contract",
         "serving",

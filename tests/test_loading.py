@@ -15,11 +15,12 @@ from contract.errors import (
     FormatMismatch,
     LoadFailed,
     ManifestInvalid,
+    PredictionFailed,
     SelfTestFailed,
     SelfTestMismatch,
 )
 from contract.formats import joblib, onnx
-from contract.signature import Signature
+from contract.signature import Output, Signature
 from contract.store import Store
 from serving.loading import Served, load
 from serving.predictors import InChild, InProcess
@@ -27,6 +28,7 @@ from serving.settings import ServeSettings
 from tests.live import (
     HANGS,
     RAISES,
+    Says,
     Times,
     Unpickled,
     X,
@@ -118,6 +120,17 @@ def test_a_model_that_cannot_answer_its_golden_rows_is_refused(store: Store) -> 
 def test_a_model_that_cannot_answer_its_example_row_is_refused(store: Store) -> None:
     publish(store, "double", Times(2.0), signature=example(RAISES), rows={"x": [1.0]}, answers=Answers([2.0]))
     refused(store, "double", SelfTestFailed, "^The model could not answer its example row: The model raised ValueError")
+
+
+def test_decisions_keep_the_form_that_the_example_has(store: Store) -> None:
+    output = Output(task="classification", labels=(0, 1), classes=(0, 1), scores="decisions")
+    one = Says(predict=lambda rows: [0] * len(rows), decision_function=lambda rows: [[0.5]] * len(rows))
+    publish(store, "binary", one, signature=X.model_copy(update={"output": output}))
+    served = loaded(store, "binary")
+    assert served.example == {"prediction": 0, "score": 0.5}
+    with pytest.raises(PredictionFailed, match=r"^The model answered something that does not fit its signature\.$"):
+        served.replies.documents(Answers([0], [[0.5, 0.5]]))
+    served.predictor.retire()
 
 
 def test_a_model_that_never_answers_its_golden_rows_is_given_up(store: Store) -> None:

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from contract.errors import ManifestInvalid
 from contract.manifest import MAX_BYTES, File, Manifest, Onnx, Run, Runtime, parse
-from contract.signature import Field, Output, Signature
+from contract.signature import Container, Field, Output, Signature, as_key
 from tests.samples import REGRESSION, manifest
 
 # --- every manifest comes back as it was
@@ -23,31 +23,62 @@ scalars = st.one_of(st.booleans(), st.integers(), finite, st.text())
 json_values = st.recursive(
     scalars | st.none(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
 )
-pairs = st.tuples(finite | st.integers(), finite | st.integers())
-fields = st.builds(
-    Field,
-    name=st.text(),
-    type=st.sampled_from(["float", "integer", "boolean", "string", "category"]),
-    dtype=st.text(),
-    nullable=st.booleans(),
-    unit=st.text(),
-    bounds=st.none() | pairs,
-    observed=st.none() | pairs,
-    levels=st.none() | st.lists(scalars, max_size=3).map(tuple),
-    example=st.none() | scalars,
+numbers = finite | st.integers()
+pairs = st.tuples(numbers, numbers)
+moments = st.datetimes().map(lambda moment: moment.isoformat())
+
+
+def kind_of_field(kind: Any, **parts: Any) -> st.SearchStrategy[Field]:
+    common: dict[str, Any] = {
+        "name": st.text(),
+        "type": st.just(kind),
+        "dtype": st.text(),
+        "column": st.none() | st.integers(),
+        "nullable": st.booleans(),
+        "unit": st.text(),
+        "example": json_values,
+    }
+    return st.builds(Field, **common | parts)
+
+
+levels = st.lists(scalars, min_size=1, max_size=3).map(tuple)
+fields = st.one_of(
+    *(kind_of_field(kind, bounds=st.none() | pairs, observed=st.none() | pairs) for kind in ("float", "integer")),
+    kind_of_field("boolean"),
+    kind_of_field("string", levels=st.none() | levels),
+    kind_of_field("category", levels=levels, ordered=st.booleans()),
+    *(kind_of_field(kind, observed=st.none() | st.tuples(moments, moments)) for kind in ("date", "datetime")),
+    kind_of_field("tensor", shape=st.lists(st.integers(1, 999), min_size=1, max_size=3).map(tuple), observed=pairs),
 )
-outputs = st.builds(Output, task=st.just("regression")) | st.lists(scalars, min_size=1, max_size=4).flatmap(
-    lambda labels: st.builds(
-        Output,
-        task=st.just("classification"),
-        labels=st.just(tuple(labels)),
-        classes=st.lists(scalars, min_size=len(labels), max_size=len(labels)).map(tuple),
-        probabilities=st.booleans(),
+
+
+def labelled(labels: list[Any], classes: list[Any]) -> st.SearchStrategy[Output]:
+    named = {"labels": st.just(tuple(labels)), "classes": st.just(tuple(classes))}
+    tasks: Any = st.sampled_from(["classification", "multilabel", "clustering", "outliers"])
+    scores: Any = st.sampled_from(["probabilities", "decisions"])
+    cut: Any = tasks if len(labels) == 2 else st.just("multilabel")
+    return st.one_of(
+        st.builds(Output, task=tasks, scores=st.just("") | scores, **named),
+        st.builds(Output, task=tasks, scores=scores, rule=st.just("largest"), **named),
+        st.builds(Output, task=cut, scores=scores, rule=st.just("threshold"), threshold=finite, **named),
     )
+
+
+outputs = st.one_of(
+    st.builds(Output, task=st.sampled_from(["regression", "transform"]), width=st.none() | st.integers(1, 99)),
+    st.lists(st.text(), min_size=1, max_size=3, unique=True).flatmap(
+        lambda names: st.builds(
+            Output, task=st.just("regression"), width=st.just(len(names)), names=st.just(tuple(names))
+        )
+    ),
+    st.builds(Output, task=st.just("classification"), type=st.sampled_from(["integer", "boolean", "string"])),
+    st.lists(st.tuples(scalars, scalars), min_size=1, max_size=4, unique_by=lambda pair: as_key(pair[1])).flatmap(
+        lambda pairs: labelled([label for label, _ in pairs], [name for _, name in pairs])
+    ),
 )
 signatures = st.builds(
     Signature,
-    container=st.sampled_from(["frame", "array"]),
+    container=st.sampled_from(get_args(Container)),
     inputs=st.lists(fields, min_size=1, max_size=4, unique_by=lambda field: field.name).map(tuple),
     output=outputs,
 )
@@ -72,7 +103,12 @@ manifests = st.builds(
     parameters=st.dictionaries(st.text(), json_values, max_size=3),
     metrics=st.dictionaries(st.text(), finite, max_size=3),
     environment=st.dictionaries(st.text(), st.text(), max_size=3),
-    run=st.builds(Run, kind=st.sampled_from(["interactive", "papermill"]), duration_s=st.none() | finite),
+    run=st.builds(
+        Run,
+        kind=st.sampled_from(["interactive", "papermill"]),
+        duration_s=st.none() | finite,
+        started=st.none() | st.datetimes(timezones=st.just(UTC)),
+    ),
     files=st.dictionaries(
         st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z"),
         st.builds(File, size=st.integers(0, 2**63), sha256=st.from_regex(r"\A[0-9a-f]{64}\Z")),
@@ -149,7 +185,11 @@ def nested(depth: int) -> bytes:
         (changed("sur\nprise", to=7), r"is wrong at 'sur\\nprise': Extra inputs are not permitted"),
         (changed("created", to="2026-11-21T12:00:00"), "is wrong at 'created': Input should have timezone info"),
         (changed("runtime", "format", to="pmml"), "is wrong at 'runtime.format': Input should be 'onnx' or 'joblib'"),
-        (changed("signature", "inputs", 0, "type", to="date"), "is wrong at 'signature.inputs.0.type'"),
+        (changed("signature", "inputs", 0, "type", to="time"), "is wrong at 'signature.inputs.0.type'"),
+        (changed("signature", "inputs", 0, "type", to="tensor"), "is wrong at 'signature.inputs.0': .*a tensor, and"),
+        (changed("signature", "container", to="matrix"), "is wrong at 'signature.container': Input should be 'frame'"),
+        (changed("signature", "output", "task", to="ranking"), "is wrong at 'signature.output.task'"),
+        (changed("signature", "output", "threshold", to=0.5), "is wrong at 'signature.output': .*a threshold is what"),
         (changed("signature", "inputs", to=[]), "is wrong at 'signature': .*there is at least one input"),
         (changed("signature", "inputs", 1, "name", to="x0"), "is wrong at 'signature': .*no two have the same name"),
         (changed("signature", "output", "labels", to=["a"]), "is wrong at 'signature.output': .*each label has one"),
@@ -211,12 +251,37 @@ def test_a_signature_names_its_inputs_in_order_and_shows_a_row() -> None:
     assert signature.example == {"b": 1.5, "a": None}
 
 
+AB: dict[str, Any] = {"labels": (0, 1), "classes": ("a", "b")}
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Output(task="classification"), "each label has one class, and a regression has neither"),
-        (lambda: Output(task="regression", labels=(1,), classes=(1,)), "each label has one class"),
-        (lambda: Output(task="classification", labels=(0, 1), classes=("a",)), "each label has one class"),
+        (lambda: Output(task="regression", labels=(1,), classes=(1,)), "numbers have no labels"),
+        (lambda: Output(task="transform", labels=(1,), classes=(1,)), "numbers have no labels"),
+        (lambda: Output(task="classification", labels=(0, 1), classes=("a",)), "each label has one class of its own"),
+        (lambda: Output(task="classification", labels=(0, 1), classes=("a", "a")), "each label has one class of its"),
+        (lambda: Output(task="classification", labels=(0, 1), classes=(1, "1")), "also where they are keys of an obj"),
+        (lambda: Output(task="classification", labels=(0, 1), classes=(True, "true")), "also where they are keys of"),
+        (lambda: Output(task="multilabel"), "a row's labels are some of those that are known"),
+        (lambda: Output(task="classification", scores="probabilities"), "are for known labels"),
+        (lambda: Output(task="regression", scores="decisions", rule="largest"), "are for known labels"),
+        (lambda: Output(task="classification", rule="largest", **AB), "a choice between scores needs them"),
+        (lambda: Output(task="classification", rule="threshold", threshold=0.5, **AB), "a choice between scores need"),
+        (lambda: Output(task="classification", scores="decisions", rule="threshold", **AB), "a threshold is what the"),
+        (lambda: Output(task="classification", scores="decisions", threshold=0.5, **AB), "a threshold is what the r"),
+        (
+            lambda: Output(task="regression", width=3, names=("a", "b")),
+            "each of several values has a name of its own, or",
+        ),
+        (lambda: Output(task="regression", width=2, names=("a", "a")), "each of several values has a name of its own"),
+        (lambda: Output(task="regression", names=("a",)), "each of several values has a name of its own, or"),
+        (lambda: Field(name="x", type="tensor", dtype="float32"), "a tensor, and nothing else, has axes"),
+        (lambda: Field(name="x", type="tensor", dtype="float32", shape=(2, 0)), "each of at least one element"),
+        (lambda: Field(name="x", type="float", dtype="float32", shape=(2,)), "a tensor, and nothing else, has axes"),
+        (lambda: Field(name="x", type="category", dtype="category"), "a category has levels"),
+        (lambda: Field(name="x", type="date", dtype="object", observed=(1, 2)), "dates and times, and nothing else,"),
+        (lambda: Field(name="x", type="float", dtype="f8", observed=("a", "b")), "dates and times, and nothing else,"),
         (lambda: REGRESSION.model_validate({**REGRESSION.model_dump(), "inputs": ()}), "there is at least one input"),
         (lambda: manifest(metrics={"loss": float("nan")}), "Input should be a finite number"),
         (lambda: manifest(parameters={"rate": float("inf")}), "Input should be a finite number"),

@@ -1,114 +1,122 @@
-"""The metrics, against figures worked out by hand and scikit-learn's own."""
+"""Which metric stands for a task, which direction is better, and what answering always the same would reach."""
 
 from __future__ import annotations
 
-import math
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
-from sklearn import metrics as reference
 
 from contract.answers import Answers
 from contract.signature import Output
-from pipeline import metrics
+from pipeline.measuring import metrics
+from tests.test_scoring import GROUPS, NUMBER, NUMBERS, OUTLIERS, PAIRS, TAGS, TRANSFORM, TWO
 
-TWO = Output(task="classification", labels=(0, 1), classes=("no", "yes"), probabilities=True)
-THREE = Output(task="classification", labels=("a", "b", "c"), classes=("a", "b", "c"), probabilities=True)
-NUMBER = Output(task="regression")
-
-
-def test_of_two_classes() -> None:
-    shares = [[0.8, 0.2], [0.4, 0.6], [0.3, 0.7], [0.1, 0.9]]
-    found = metrics.measure(Answers(["no", "yes", "yes", "yes"], shares), ["no", "no", "yes", "yes"], TWO)
-    assert found == pytest.approx(
-        {
-            "accuracy": 3 / 4,
-            "balanced_accuracy": (1 / 2 + 1) / 2,
-            "f1_macro": (2 / 3 + 4 / 5) / 2,
-            "log_loss": -sum(math.log(share) for share in (0.8, 0.4, 0.7, 0.9)) / 4,
-            "roc_auc": 1.0,
-        }
-    )
-    assert all(type(value) is float for value in found.values())
+CASES: list[tuple[Output, list[Any], list[Any]]] = [
+    (TWO, ["no"], ["no"]),
+    (TAGS, [["x"]], [["x"]]),
+    (NUMBER, [1.0, 2.0], [1.0, 2.0]),
+    (OUTLIERS, ["odd"], ["odd"]),
+]
 
 
-def test_the_area_counts_pairs_in_the_right_order() -> None:
-    shares = [[1 - share, share] for share in (0.1, 0.7, 0.5, 0.6)]
-    found = metrics.measure(Answers(["no", "yes", "yes", "yes"], shares), ["no", "no", "yes", "yes"], TWO)
-    assert found["roc_auc"] == pytest.approx(2 / 4)
+@pytest.mark.parametrize(("output", "said", "true"), CASES, ids=lambda value: getattr(value, "task", ""))
+def test_each_task_has_the_metric_that_stands_for_it(output: Output, said: list[Any], true: list[Any]) -> None:
+    assert next(iter(metrics.measure(Answers(said), true, output))) == metrics.PRIMARY[output.task]
 
 
-def test_of_three_classes() -> None:
-    rng = np.random.default_rng(0)
-    shares = rng.dirichlet([1, 1, 1], size=60)
-    said, true = rng.integers(3, size=60), rng.integers(3, size=60)
-    found = metrics.measure(
-        Answers([THREE.classes[i] for i in said], shares.tolist()), [THREE.classes[i] for i in true], THREE
-    )
-    assert found == pytest.approx(
-        {
-            "accuracy": np.mean(said == true),
-            "balanced_accuracy": np.mean([np.mean(said[true == i] == i) for i in range(3)]),
-            "f1_macro": reference.f1_score(true, said, average="macro"),
-            "log_loss": -np.log(shares[range(60), true]).mean(),
-            "roc_auc": np.mean([reference.roc_auc_score(true == i, shares[:, i]) for i in range(3)]),
-        }
-    )
-
-
-@pytest.mark.parametrize("output", [TWO, THREE], ids=["two", "three"])
-def test_a_class_without_any_row_costs_nothing(output: Output) -> None:
-    name = output.classes[1]
-    shares = [[0.1, 0.9, 0.0][: len(output.classes)]] * 4
-    found = metrics.measure(Answers([name] * 4, shares), [name] * 4, output)
-    assert found == pytest.approx(
-        {"accuracy": 1.0, "balanced_accuracy": 1.0, "f1_macro": 1.0, "log_loss": -math.log(0.9)}
-    )
-
-
-def test_a_class_without_a_true_row_has_no_area_and_counts_as_never_found() -> None:
-    shares = [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]
-    found = metrics.measure(Answers(["a", "b", "c"], shares), ["a", "b", "b"], THREE)
-    assert found == pytest.approx(
-        {
-            "accuracy": 2 / 3,
-            "balanced_accuracy": (1 + 1 / 2) / 2,
-            "f1_macro": (1 + 2 / 3 + 0) / 3,
-            "log_loss": -(math.log(0.7) + math.log(0.8) + math.log(0.2)) / 3,
-        }
-    )
+def test_every_task_is_known() -> None:
+    tasks = set(Output.model_fields["task"].annotation.__args__)  # type: ignore[union-attr]  # a Literal
+    assert metrics.PRIMARY.keys() == tasks
 
 
 @pytest.mark.parametrize(
-    "shares",
-    [None, [[-3.0, 3.0], [2.0, -2.0]], [[0.4, 0.4], [0.5, 0.4]], [[-0.5, 1.5], [0.5, 0.5]]],
-    ids=["none", "scores", "not one in sum", "negative"],
+    "name", ["log_loss", "brier", "mae", "rmse", "mape", "hamming_loss", "val_loss", "Test MAE", "error_score"]
 )
-def test_what_is_no_probability_is_not_scored_as_one(shares: list[list[float]] | None) -> None:
-    found = metrics.measure(Answers(["yes", "no"], shares), ["yes", "no"], TWO)
-    assert found == {"accuracy": 1.0, "balanced_accuracy": 1.0, "f1_macro": 1.0}
+def test_of_errors_less_is_better(name: str) -> None:
+    assert not metrics.higher_is_better(name)
 
 
-def test_of_one_class_there_is_nothing_to_rank() -> None:
-    one = Output(task="classification", labels=("a",), classes=("a",), probabilities=True)
-    found = metrics.measure(Answers(["a", "a"], [[1.0], [1.0]]), ["a", "a"], one)
-    assert found == {"accuracy": 1.0, "balanced_accuracy": 1.0, "f1_macro": 1.0}
+@pytest.mark.parametrize(
+    "name", [*metrics.PRIMARY.values(), "roc_auc", "r2_loss", "val_f1", "neg_log_loss", "accuracy_x"]
+)
+def test_of_other_metrics_more_is_better(name: str) -> None:
+    assert metrics.higher_is_better(name)
+    assert metrics.direction(name)
 
 
-def test_of_numbers() -> None:
-    found = metrics.measure(Answers([1.0, 2.0, 6.0]), [1, 3, 5], NUMBER)
-    assert found == pytest.approx({"r2": 1 - 2 / 8, "mae": 2 / 3, "rmse": math.sqrt(2 / 3)})
+@pytest.mark.parametrize("name", ["outlier_share", "rows"])
+def test_of_some_the_name_does_not_tell(name: str) -> None:
+    assert metrics.direction(name) is None
+    assert metrics.higher_is_better(name)
 
 
-@pytest.mark.parametrize(("said", "r2"), [([2.0, 2.0], 1.0), ([2.0, 3.0], 0.0)])
-def test_of_a_target_that_never_changes(said: list[float], r2: float) -> None:
-    assert metrics.measure(Answers(list(said)), [2.0, 2.0], NUMBER)["r2"] == r2
+def test_the_best_constant_answer() -> None:
+    assert metrics.constant(["no", "yes", "no", "no"], TWO) == 3 / 4
+    assert metrics.constant([["red", "s"], ["red", "m"], ["red", "l"]], PAIRS) == pytest.approx((1 + 1 / 3) / 2)
+    assert metrics.constant([1.0, 2.0, 9.0], NUMBER) == 0
+    assert metrics.constant([-1, 1, 1, 1], OUTLIERS) == pytest.approx(2 * 1 / (1 + 4))
 
 
-def test_of_one_row_the_share_explained_is_left_out() -> None:
-    assert metrics.measure(Answers([2.5]), [2.0], NUMBER) == {"mae": 0.5, "rmse": 0.5}
+def test_the_best_constant_labels_are_those_that_a_search_finds() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        true = [[name for name in TAGS.classes if rng.random() < share] for share in rng.random(6)]
+        every = [list(some) for size in range(4) for some in combinations(TAGS.classes, size)]
+        each = [metrics.measure(Answers([some] * 6), true, TAGS)["f1_micro"] for some in every]
+        assert (metrics.constant(true, TAGS) or 0) == pytest.approx(max(each))
 
 
-def test_each_task_has_the_metric_that_stands_for_it() -> None:
-    assert metrics.PRIMARY["regression"] in metrics.measure(Answers([1.0, 2.0]), [1.0, 2.0], NUMBER)
-    assert metrics.PRIMARY["classification"] in metrics.measure(Answers(["no"]), ["no"], TWO)
+@pytest.mark.parametrize(
+    ("true", "output"),
+    [
+        (None, TWO),
+        ([], TWO),
+        ([2.0, 2.0], NUMBER),
+        ([[1.0, 2.0], [2.0, 2.0]], NUMBERS),
+        ([[], []], TAGS),
+        ([0, 1], GROUPS),
+        (["?"], OUTLIERS),
+        ([[1.0, 2.0]], TRANSFORM),
+    ],
+)
+def test_where_no_constant_answer_is_to_be_beaten(true: list[Any] | None, output: Output) -> None:
+    assert metrics.constant(true, output) is None
+    assert metrics.worse_than_constant({metrics.PRIMARY[output.task]: -9.0}, true, output) == ""
+
+
+def worse(said: list[Any], true: list[Any], output: Output) -> str:
+    return metrics.worse_than_constant(metrics.measure(Answers(said), true, output), true, output)
+
+
+def test_it_says_what_is_worse_than_a_constant_answer() -> None:
+    true = [1.0, 2.0, 3.0, 4.0]
+    assert worse([10.0, 20.0, 30.0, 40.0], true, NUMBER) == (
+        "r2 is -485: worse than always answering the mean; are targets on another scale than the answers?"
+    )
+    assert worse([2.0, 1.0, 4.0, 1.0], true, NUMBER) == (
+        "r2 is -1.4: worse than always answering the mean; are targets in the same order as inputs?"
+    )
+    assert worse(["yes", "yes", "no", "yes"], ["no", "no", "yes", "no"], TWO) == (
+        "accuracy is 0: worse than always answering 'no' (0.75); are targets in the same order as inputs, and do they "
+        "name the same classes?"
+    )
+    assert worse([["x"], ["y"]], [["y"], ["y"]], TAGS) == (
+        "f1_micro is 0.5: worse than always answering the same (1); are targets in the same order as inputs?"
+    )
+    assert worse([["red", "s"], ["red", "s"]], [["blue", "s"], ["blue", "s"]], PAIRS) == (
+        "accuracy is 0.5: worse than always answering the same (1); are targets in the same order as inputs?"
+    )
+    assert worse(["normal", "odd"], ["odd", "normal"], OUTLIERS) == (
+        "f1_outliers is 0: worse than calling every row an outlier (0.667); do targets say -1 of an outlier, else 1?"
+    )
+
+
+def test_it_says_nothing_of_what_is_as_good_or_tells_the_classes_apart() -> None:
+    assert worse([2.5, 2.5, 2.5, 2.5], [1.0, 2.0, 3.0, 4.0], NUMBER) == ""
+    assert worse(["no"] * 4, ["no", "no", "no", "yes"], TWO) == ""
+    rare = ["yes"] * 2 + ["no"] * 18
+    assert worse(["yes"] * 5 + ["no"] * 15, rare, TWO) == ""  # 17 of 20 right, 18 if it always said no
+    assert worse(["no", "yes"], ["no", "no"], TWO) == ""
+    assert metrics.worse_than_constant({}, ["no", "yes"], TWO) == ""

@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from matplotlib import pyplot as plt
 
 from notebooks import tidy
-from pipeline import parameters
+from pipeline.running import parameters
 
 HOME = Path(tidy.__file__).parent
 COMMITTED = list(tidy.notebooks([HOME]))
@@ -56,6 +57,30 @@ def test_a_training_notebook_is_a_template_that_ends_with_export(path: Path) -> 
             pass
         case other:
             pytest.fail(f"the last cell ends with `{ast.unparse(other)[:60]}`, not with export(…)")
+
+
+@pytest.mark.parametrize("path", TRAINING, ids=lambda path: path.stem)
+def test_a_training_notebook_reads_from_title_to_export_one_step_at_a_time(path: Path) -> None:
+    cells = read(path)["cells"]
+    assert cells[0]["source"][0].startswith(f"# {path.stem.capitalize()}: ")
+    for before, cell in pairwise(cells):
+        if cell["cell_type"] == "code":
+            assert before["cell_type"] == "markdown", f"nothing is said before {cell['id']}"
+    last = ast.parse("".join(cells[-1]["source"])).body[-1]
+    assert isinstance(last, ast.Expr)
+    assert isinstance(last.value, ast.Call)
+    assert ast.literal_eval(last.value.args[1]) == path.stem
+
+
+@pytest.mark.parametrize("path", TRAINING, ids=lambda path: path.stem)
+def test_every_parameter_of_a_training_notebook_is_used(path: Path) -> None:
+    source = "\n".join("".join(cell["source"]) for cell in code(read(path)))
+    read_names = {
+        node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    declared = set(parameters.declared(nbformat.read(path, as_version=4)))  # type: ignore[no-untyped-call]
+    assert declared <= read_names
+    assert "seed" in declared
 
 
 @pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
@@ -101,6 +126,61 @@ def test_cardio_says_that_its_patients_are_synthetic_and_is_as_good_as_on_real_o
     assert "Data: a synthetic sample of 5,000 patients (seed 0)" in capsys.readouterr().out
     assert 0.70 <= cardio["accuracy"] <= 0.76
     assert cardio["rule"] < cardio["accuracy"], "a model that one rule beats is a poor example"
+
+
+def test_diabetes_is_in_the_units_of_the_clinic_and_better_than_the_mean() -> None:
+    diabetes = names_of("diabetes", "export(")
+    assert diabetes["patients"]["age"].between(18, 100).all()
+    assert diabetes["patients"]["blood_pressure"].between(60, 140).all()
+    assert list(diabetes["patients"]) == [name for name, _, _ in diabetes["FIELDS"].values()]
+    assert diabetes["error"] < 0.85 * diabetes["rival"]
+    assert diabetes["five_errors"] < 0.85 * diabetes["rival"]
+
+
+def test_digits_reads_images_whose_pixels_were_laid_flat() -> None:
+    digits = names_of("digits", "export(")
+    images = digits["images"]
+    assert images.shape[1:] == (8, 8)
+    assert digits["flatten"](images).tolist() == [image.ravel().tolist() for image in images]
+    assert digits["accuracy"] > 0.95
+
+
+@pytest.fixture(scope="module")
+def churn() -> dict[str, Any]:
+    return names_of("churn", "export(")
+
+
+def test_churn_is_worth_its_calls(churn: dict[str, Any]) -> None:
+    assert 0.75 <= churn["area"] <= 0.85
+    assert churn["recall"] > 2 * churn["called"].mean()
+    assert churn["precision"] > 2 * churn["held_out"]["left"].mean()
+
+
+def test_churn_says_that_its_customers_are_synthetic(capsys: pytest.CaptureFixture[str]) -> None:
+    names_of("churn", "seen, held_out", rows=500)
+    assert "Data: 500 synthetic customers (seed 0), " in capsys.readouterr().out
+
+
+def test_churn_prepares_one_customer_as_it_does_among_many(churn: dict[str, Any]) -> None:
+    customers = churn["customers"].head(50)
+    together = churn["prepare"](customers)
+    assert together["payment"].isin(["debit", "card", "invoice"]).all()
+    for number in range(50):
+        pd.testing.assert_frame_equal(churn["prepare"](customers.iloc[[number]]), together.iloc[[number]])
+
+
+def test_churn_counts_time_from_its_reference_date(churn: dict[str, Any]) -> None:
+    later = names_of("churn", "export(", reference_date="2026-07-01", rows=500)
+    assert (later["prepare"](later["customers"])["log_months"] > np.log1p(5.9)).all()
+    assert churn["prepare"](churn["customers"])["log_months"].min() < np.log1p(1)
+
+
+def test_reviews_are_synthetic_and_pairs_of_words_help_with_negations(capsys: pytest.CaptureFixture[str]) -> None:
+    reviews = names_of("reviews", "export(")
+    assert "Data: 3,000 synthetic reviews (seed 0), " in capsys.readouterr().out
+    assert reviews["reviews"]["text"].nunique() > 0.9 * len(reviews["reviews"])
+    assert reviews["rival"] + 0.15 < reviews["accuracy"] < 0.95
+    assert names_of("reviews", "export(", longest=1)["accuracy"] < reviews["accuracy"]
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from contract.errors import ParametersRefused, RunFailed
 from contract.store import Store
-from pipeline import parameters
+from pipeline.running import parameters
+from pipeline.running.notebooks import read_notebook
+from pipeline.running.training import train
 from pipeline.settings import TrainSettings
-from pipeline.training import read_notebook, train
 from tests.conftest import WriteNotebook
 
 # --- what is declared

@@ -222,7 +222,7 @@ def test_what_nobody_foresaw_is_logged_whole_and_stays_out(store: Store, caplog:
     artifact = store.artifact("double", publish_graph(store, "double"))
     [field] = artifact.manifest.signature.inputs
     nothing = artifact.manifest.signature.model_copy(
-        update={"inputs": (field.model_copy(update={"type": "category", "levels": ()}),)}
+        update={"inputs": (field.model_copy(update={"type": "date", "observed": ("long ago", "today")}),)}
     )
     republish(store, artifact, signature=nothing)
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from nbformat import NotebookNode
 
-from pipeline import report
-from pipeline.training import read_notebook
+from pipeline.running import report
+from pipeline.running.notebooks import read_notebook
 from tests.conftest import WriteNotebook
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

@@ -68,7 +68,7 @@ def unconverted(example_store: Store, tmp_path_factory: pytest.TempPathFactory) 
 def fitted_answers(store: Store, name: str, rows: pd.DataFrame) -> tuple[list[Any], np.ndarray[Any, Any]]:
     """What scikit-learn itself says."""
     artifact = store.artifact(name)
-    model = joblib.load(artifact.read(joblib.FILE), artifact.manifest).fitted
+    model = joblib.load(artifact.read(joblib.FILE), artifact.manifest).chain.model
     names = dict(
         zip(artifact.manifest.signature.output.labels, artifact.manifest.signature.output.classes, strict=True)
     )

@@ -189,7 +189,7 @@ def test_training_takes_notebooks_and_parameters(checkout: Path) -> None:
 
 def test_serving_trains_only_when_the_store_has_no_version(checkout: Path) -> None:
     first = make(checkout, "serve").stdout.splitlines()
-    assert first[0] == "The store 'artifacts' has no version yet: training the examples first."
+    assert first[0] == "The store 'artifacts' has no version yet: training two examples first."
     assert [line for line in first if line.startswith("lectern")] == [
         "lectern train notebooks/training/iris.ipynb",
         "lectern serve",
@@ -199,6 +199,16 @@ def test_serving_trains_only_when_the_store_has_no_version(checkout: Path) -> No
     assert make(checkout, "serve").stdout.splitlines() == ["lectern serve"]
     assert "lectern train" in make(checkout, "serve", "STORE=elsewhere").stdout
     assert "lectern train" not in make(checkout, "serve", LECTERN_STORE="s3://bucket/store").stdout
+
+
+def test_serving_does_not_wait_for_every_example(checkout: Path) -> None:
+    for name in ("cardio", "churn"):
+        (checkout / "notebooks" / "training" / f"{name}.ipynb").touch()
+    two = "lectern train notebooks/training/cardio.ipynb notebooks/training/iris.ipynb"
+    assert two in make(checkout, "serve").stdout.splitlines()
+    assert "lectern train mine.ipynb" in make(checkout, "serve", "NOTEBOOK=mine.ipynb").stdout.splitlines()
+    three = "lectern train notebooks/training/cardio.ipynb notebooks/training/churn.ipynb notebooks/training/iris.ipynb"
+    assert three in make(checkout, "train").stdout.splitlines()
 
 
 def test_a_training_that_fails_is_not_followed_by_a_service(checkout: Path) -> None:

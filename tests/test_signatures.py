@@ -1,26 +1,32 @@
-"""What a signature says of the rows a model saw, and of the model."""
+"""What a signature says of the rows a model saw: from the values, not from what a dtype is called."""
 
 from __future__ import annotations
 
 import math
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.tree import DecisionTreeClassifier
 
 from contract.errors import ExportRefused
-from contract.signature import Field, Output, Signature
-from pipeline import signatures
+from contract.signature import Field
+from pipeline.exporting import intake, signatures
+
+BERLIN = "Europe/Berlin"
+AHEAD = timezone(timedelta(hours=2))
 
 
-def infer(frame: pd.DataFrame, bounds: Any = None, units: Any = None) -> tuple[Field, ...]:
-    return signatures.infer_inputs(frame, frame.astype(object).iloc[0], bounds or {}, units or {})
+def infer(given: Any, bounds: Any = None, units: Any = None, categories: Any = ()) -> tuple[Field, ...]:
+    rows = intake.read(given, "inputs")
+    return signatures.infer_inputs(rows, rows.frame.astype(object).iloc[0], bounds or {}, units or {}, categories)
 
 
-# --- the fields
+def plain(text: str) -> datetime:
+    """A moment without a zone."""
+    return datetime.fromisoformat(text)
 
 
 @pytest.mark.parametrize(
@@ -39,12 +45,14 @@ def infer(frame: pd.DataFrame, bounds: Any = None, units: Any = None) -> tuple[F
         (pd.Series([True, False]), {"type": "boolean", "dtype": "bool", "observed": None, "example": True}),
         (pd.Series([True, None], dtype="boolean"), {"type": "boolean", "dtype": "boolean", "nullable": True}),
         (pd.Series([True, None], dtype=object), {"type": "boolean", "dtype": "object", "nullable": True}),
-        (pd.Series(["b", "a", "b"]), {"type": "string", "dtype": "str", "levels": ("a", "b"), "example": "b"}),
-        (pd.Series(["b", None]), {"type": "string", "dtype": "str", "levels": ("b",), "nullable": True}),
-        (pd.Series(["b", "a"], dtype=object), {"type": "string", "dtype": "object", "levels": ("a", "b")}),
-        (pd.Series(["b"], dtype="string"), {"type": "string", "dtype": "string", "levels": ("b",)}),
-        (pd.Series([f"{n}" for n in range(50)]), {"type": "string", "levels": tuple(sorted(map(str, range(50))))}),
-        (pd.Series([f"{n}" for n in range(51)]), {"type": "string", "levels": None, "observed": None}),
+        (pd.Series(["b", "a", "b", "a"]), {"type": "string", "dtype": "str", "levels": ("a", "b"), "example": "b"}),
+        (pd.Series(["b", None, "b"]), {"type": "string", "dtype": "str", "levels": ("b",), "nullable": True}),
+        (pd.Series(["b", "a"] * 2, dtype=object), {"type": "string", "dtype": "object", "levels": ("a", "b")}),
+        (pd.Series(["b"] * 2, dtype="string"), {"type": "string", "dtype": "string", "levels": ("b",)}),
+        (pd.Series([f"{n}" for n in range(50)] * 2), {"type": "string", "levels": tuple(sorted(map(str, range(50))))}),
+        (pd.Series([f"{n}" for n in range(51)] * 9), {"type": "string", "levels": None, "observed": None}),
+        # hardly one twice: names, or texts that somebody wrote
+        (pd.Series(["b", "a", "c", "c", "b"]), {"type": "string", "levels": None, "example": "b"}),
         (
             pd.Series(["b", None], dtype=pd.CategoricalDtype(["c", "b"])),
             {"type": "category", "dtype": "category", "levels": ("c", "b"), "nullable": True, "example": "b"},
@@ -71,261 +79,136 @@ def test_fields_keep_their_order_and_take_unit_and_bounds() -> None:
 
 def test_the_example_is_the_row_given_and_may_have_a_gap() -> None:
     frame = pd.DataFrame({"a": [1.0, math.nan], "b": ["x", None]})
-    fields = signatures.infer_inputs(frame, frame.astype(object).iloc[1], {}, {})
+    fields = signatures.infer_inputs(intake.read(frame, "inputs"), frame.astype(object).iloc[1], {}, {})
     assert [field.example for field in fields] == [None, None]
 
 
 @pytest.mark.parametrize(
-    ("column", "message"),
+    ("column", "expected", "sent"),
     [
         (
-            pd.Series([1, "a"], dtype=object),
-            r"Column 'x' holds int, str; a field holds numbers, booleans or texts, one k",
+            pd.Series(["True", "False"] * 2),
+            {"type": "string", "levels": ("False", "True"), "example": "True"},
+            ["True", "False"] * 2,
+        ),
+        (pd.Series([True, False], dtype=object), {"type": "boolean", "dtype": "object"}, [True, False]),
+        (
+            pd.Series([Decimal("1.5"), Decimal("0.25"), None]),
+            {"type": "float", "dtype": "object", "nullable": True, "observed": (0.25, 1.5), "example": 1.5},
+            [1.5, 0.25, None],
+        ),
+        (pd.Series([Decimal("1.5"), 2], dtype=object), {"type": "float", "observed": (1.5, 2)}, [1.5, 2]),
+        (
+            pd.Series([np.int8(4), np.int64(5)], dtype=object),
+            {"type": "integer", "observed": (4, 5), "example": 4},
+            [4, 5],
+        ),
+        # days, whatever holds them
+        (
+            pd.Series([date(2026, 1, 2), date(2025, 12, 31), None]),
+            {"type": "date", "dtype": "object", "nullable": True, "observed": ("2025-12-31", "2026-01-02")},
+            ["2026-01-02", "2025-12-31", None],
         ),
         (
-            pd.Series([1, True], dtype=object),
-            r"Column 'x' holds bool, int; .* convert it with `\.astype\(…\)` before the",
+            pd.to_datetime(pd.Series(["2026-01-02", None, "2025-12-31"])),
+            {"type": "date", "dtype": "datetime64[us]", "nullable": True, "observed": ("2025-12-31", "2026-01-02")},
+            ["2026-01-02", None, "2025-12-31"],
         ),
-        (pd.to_datetime(pd.Series(["2026-11-21"])), r"Column 'x' holds Timestamp; a field holds"),
-        (pd.Series([[1], [2]]), r"Column 'x' holds list; a field holds"),
-        (pd.Series([1.0, math.inf]), r"Column 'x' holds inf, which no request could send; replace it before the fit\."),
-        (pd.Series([-math.inf, 1.0]), r"Column 'x' holds -inf, which no request could send"),
-        (pd.Series([1, 2**63], dtype="uint64"), r"Column 'x' holds 9223372036854775808, which no request could send"),
-        (pd.Series([1, 10**400], dtype=object), r"Column 'x' holds 10{400}, which no request could send"),
-        (pd.Series([None, None], dtype=object), r"Column 'x' holds no value at all; leave it out before the fit\."),
-        (pd.Series([math.nan]), r"Column 'x' holds no value at all"),
-        (pd.Series([None], dtype=pd.CategoricalDtype(["a"])), r"Column 'x' holds no value at all"),
         (
-            pd.Series([1, 2], dtype="category"),
-            r"The categories of 'x' are no texts; use `\.astype\(str\)` or plain numbers",
+            pd.Series([plain("2026-01-02"), plain("2025-12-31")], dtype=object),
+            {"type": "date", "dtype": "object", "example": "2026-01-02"},
+            ["2026-01-02", "2025-12-31"],
         ),
+        # moments: one of them is enough
+        (
+            pd.to_datetime(pd.Series(["2026-01-02T00:00", "2026-01-01T12:30"])),
+            {"type": "datetime", "observed": ("2026-01-01T12:30:00", "2026-01-02T00:00:00")},
+            ["2026-01-02T00:00:00", "2026-01-01T12:30:00"],
+        ),
+        (
+            pd.to_datetime(pd.Series(["2026-07-01T12:00", "2026-01-01T00:00"])).dt.tz_localize(BERLIN),
+            {
+                "type": "datetime",
+                "dtype": f"datetime64[us, {BERLIN}]",
+                "observed": ("2025-12-31T23:00:00+00:00", "2026-07-01T10:00:00+00:00"),
+                "example": "2026-07-01T10:00:00+00:00",
+            },
+            ["2026-07-01T10:00:00+00:00", "2025-12-31T23:00:00+00:00"],
+        ),
+        (
+            pd.Series([datetime(2026, 1, 1, 1, tzinfo=AHEAD), datetime(2026, 1, 1, tzinfo=UTC)], dtype=object),
+            {"type": "datetime", "observed": ("2025-12-31T23:00:00+00:00", "2026-01-01T00:00:00+00:00")},
+            ["2025-12-31T23:00:00+00:00", "2026-01-01T00:00:00+00:00"],
+        ),
+        # lists
+        (
+            pd.Series([[1, 2], [3, -4]]),
+            {"type": "tensor", "dtype": "list", "shape": (2,), "observed": (-4.0, 3.0), "example": [1, 2]},
+            [[1, 2], [3, -4]],
+        ),
+        (
+            pd.Series([np.array([[1, 2, 3]], dtype="uint8"), None]),
+            {"type": "tensor", "dtype": "uint8", "shape": (1, 3), "nullable": True, "example": [[1, 2, 3]]},
+            [[[1, 2, 3]], None],
+        ),
+        (pd.Series([(0.5, 1), (2, 3)]), {"type": "tensor", "dtype": "list", "shape": (2,)}, [[0.5, 1], [2, 3]]),
+        # closed lists
+        (
+            pd.Series(pd.Categorical([3, 1, None], categories=[3, 5, 1], ordered=True)),
+            {"type": "category", "levels": (3, 5, 1), "ordered": True, "nullable": True, "observed": None},
+            [3, 1, None],
+        ),
+        (
+            pd.Series(pd.Categorical(["low", "high"], categories=["low", "mid", "high"], ordered=True)),
+            {"type": "category", "levels": ("low", "mid", "high"), "ordered": True},
+            ["low", "high"],
+        ),
+        (pd.Series(pd.Categorical([True, False])), {"type": "category", "levels": (False, True)}, [True, False]),
     ],
-    ids=lambda value: None if isinstance(value, str) else str(value.dtype),
 )
-def test_a_column_that_no_field_carries_is_refused(column: pd.Series[Any], message: str) -> None:
-    with pytest.raises(ExportRefused, match=message):
-        infer(column.to_frame("x"))
+def test_a_field_is_told_from_its_values(column: pd.Series[Any], expected: dict[str, Any], sent: list[Any]) -> None:
+    [field] = infer(column.to_frame("x"))
+    assert {name: getattr(field, name) for name in expected} == expected
+    assert Field.model_validate_json(field.model_dump_json()) == field
+    found = signatures.as_plain(column, field)
+    assert found == sent
+    assert [type(value) for value in found] == [type(value) for value in sent]
+
+
+def test_texts_named_as_categories_become_closed_lists() -> None:
+    frame = pd.DataFrame({"colour": ["red", "blue", None], "count": [3, 1, 3], "flag": [True, False, True]})
+    colour, count, flag = infer(frame, categories=["colour", "count"])
+    assert (colour.type, colour.levels, colour.nullable, colour.example) == ("category", ("blue", "red"), True, "red")
+    assert (count.type, count.levels, count.observed) == ("category", (1, 3), None)
+    assert (flag.type, flag.levels) == ("boolean", None)
+    many = pd.DataFrame({"x": [f"{i:03}" for i in range(200)]})
+    assert len(infer(many, categories=["x"])[0].levels or ()) == 200
+    with pytest.raises(ExportRefused, match=r"^bounds= has limits for 'count', which holds no numbers\.$"):
+        infer(frame, bounds={"count": (0, 9)}, categories=["count"])
+
+
+def test_fields_may_have_any_name_and_be_many() -> None:
+    names = ["self", "model_config", "Größe (cm)", "", " a\n", "class", "__class__", "x" * 300]
+    names += [f"column {i}" for i in range(500)]
+    fields = infer(pd.DataFrame(np.arange(2.0 * len(names)).reshape(2, -1), columns=names))
+    assert [field.name for field in fields] == names
+    assert [field.example for field in fields] == list(range(len(names)))
+
+
+def test_a_column_called_by_a_number_is_remembered() -> None:
+    assert [(field.name, field.column) for field in infer(pd.DataFrame({7: [1], "8": [2]}))] == [("7", 7), ("8", None)]
 
 
 @pytest.mark.parametrize(
-    ("bounds", "message"),
+    ("given", "dtype"),
     [
-        ({"y": (0, 1)}, r"bounds= names 'y', which is no column; there are x, t\."),
-        ({"t": (0, 1)}, r"bounds= has limits for 't', which holds no numbers\."),
-        (
-            {"x": (0, 2)},
-            r"The bounds of 'x' are 0 to 2, but the rows hold 1 to 3: widen the bounds, or leave those rows",
-        ),
-        ({"x": (2, 4)}, r"The bounds of 'x' are 2 to 4, but the rows hold 1 to 3"),
-        ({"x": (4, 0)}, r"The bounds of 'x' are 4 to 0, but the rows hold 1 to 3"),
-        ({"x": (0, math.inf)}, r"bounds= has \(0, inf\) for 'x'; give the lowest and the highest number it may be\."),
-        ({"x": (math.nan, 4)}, r"bounds= has \(nan, 4\) for 'x'"),
-        ({"x": (0, None)}, r"bounds= has \(0, None\) for 'x'"),
-        ({"x": ("0", "9")}, r"bounds= has \('0', '9'\) for 'x'"),
-        ({"x": (0, 1, 2)}, r"bounds= has \(0, 1, 2\) for 'x'"),
-        ({"x": 9}, r"bounds= has 9 for 'x'"),
+        (np.array([[1.5, 2]], dtype="float32"), "float32"),
+        (np.array([[1, 2]], dtype="int8"), "int8"),
+        (np.zeros((1, 2, 2), dtype="uint8"), "uint8"),
+        (np.array(["some text"]), "<U9"),
+        (np.array([[1, "a"]], dtype=object), "object"),
+        (np.array([1.5]), "float64"),
     ],
 )
-def test_bounds_that_do_not_fit_are_refused(bounds: Any, message: str) -> None:
-    with pytest.raises(ExportRefused, match=message):
-        infer(pd.DataFrame({"x": [1, 3], "t": ["a", "b"]}), bounds=bounds)
-
-
-def test_a_unit_of_no_column_is_refused() -> None:
-    with pytest.raises(ExportRefused, match=r"units= names 'y', which is no column; there are x\."):
-        infer(pd.DataFrame({"x": [1, 3]}), units={"y": "cm"})
-
-
-# --- rows
-
-
-def test_the_columns_of_an_array_have_numbers() -> None:
-    frame, container = signatures.as_frame(np.array([[1.5, 2.5]], dtype="float32"), "inputs")
-    assert (container, list(frame.columns), str(frame["x0"].dtype)) == ("array", ["x0", "x1"], "float32")
-
-
-def test_a_frame_stays_as_it_is() -> None:
-    rows = pd.DataFrame({"a": [1]})
-    assert signatures.as_frame(rows, "inputs") == (rows, "frame")
-
-
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        (
-            np.zeros(3),
-            r"^all_rows is an array of shape \(3,\) and type float64; give a DataFrame or a two-dimensional arr",
-        ),
-        (np.array([["a"]]), r"^all_rows is an array of shape \(1, 1\) and type <U1; give a DataFrame"),
-        ([[1.0]], r"^all_rows is a list; give a DataFrame"),
-        (pd.Series([1.0]), r"^all_rows is a Series; give a DataFrame"),
-        (None, r"^all_rows is a NoneType; give a DataFrame"),
-        (np.zeros((0, 2)), r"^all_rows has 0 rows and 2 columns; at least one of each is needed\."),
-        (pd.DataFrame({"a": []}), r"^all_rows has 0 rows and 1 columns"),
-        (pd.DataFrame(index=[1, 2]), r"^all_rows has 2 rows and 0 columns"),
-        (
-            pd.DataFrame([[1, 2]], columns=["a", "a"]),
-            r"^all_rows has two columns called 'a'; each field needs a name of",
-        ),
-        (
-            pd.DataFrame([[1, 2]], columns=["a", 7]),
-            r"^Column names are texts; all_rows has 7: use `\.rename\(columns=str\)",
-        ),
-        (pd.DataFrame({("a", "b"): [1]}), r"^Column names are texts; all_rows has \('a', 'b'\)"),
-    ],
-)
-def test_what_is_no_table_of_fields_is_refused(rows: Any, message: str) -> None:
-    with pytest.raises(ExportRefused, match=message):
-        signatures.as_frame(rows, "all_rows")
-
-
-def test_rows_become_plain_values_with_none_for_what_is_missing() -> None:
-    frame = pd.DataFrame(
-        {
-            "f": pd.Series([1.5, math.nan], dtype="float32"),
-            "i": pd.Series([1, None], dtype="Int64"),
-            "b": pd.Series([True, None], dtype="boolean"),
-            "s": ["a", None],
-            "c": pd.Series(["x", None], dtype="category"),
-            "o": pd.Series([7, None], dtype=object),
-        }
-    )
-    columns = signatures.as_columns(frame)
-    assert columns == {"f": [1.5, None], "i": [1, None], "b": [True, None], "s": ["a", None], "c": ["x", None]} | {
-        "o": [7, None]
-    }
-    assert [type(values[0]) for values in columns.values()] == [float, int, bool, str, str, int]
-
-
-def test_rows_nobody_had_are_drawn_within_what_was_observed() -> None:
-    frame = pd.DataFrame(
-        {
-            "f": [-1.5, 2.5, 0.1],
-            "i": pd.Series([10, 12, None], dtype="Int64"),
-            "b": [True, True, True],
-            "s": ["u", "v", None],
-            "c": pd.Series(["x", "x", "y"], dtype=pd.CategoricalDtype(["x", "y", "z"])),
-            "t": ["only", "only", "only"],
-        }
-    )
-    many = pd.concat([frame, pd.DataFrame({"n": [f"name {n}" for n in range(3)]})], axis=1)
-    fields = tuple(field.model_copy(update={"levels": None}) if field.name == "n" else field for field in infer(many))
-    signature = Signature(container="frame", inputs=fields, output=Output(task="regression"))
-    shown, columns = signatures.draw(signature, 200)
-    assert [len(values) for values in columns.values()] == [200] * 7
-    assert all(-1.5 <= value <= 2.5 for value in columns["f"])
-    assert [set(columns[name]) for name in "ibsctn"] == [
-        {10, 11, 12},
-        {True, False},
-        {"u", "v"},
-        {"x", "y", "z"},
-        {"only"},
-        {"text"},
-    ]
-    assert shown.example == {name: values[0] for name, values in columns.items()}
-    assert signatures.draw(signature, 200) == (shown, columns)
-    assert shown.model_copy(update={"inputs": fields}) == signature
-
-
-# --- the output
-
-ROWS = pd.DataFrame({"x": [0.0, 1.0, 2.0, 3.0]})
-
-
-def classifier(labels: list[Any]) -> Any:
-    return DecisionTreeClassifier(random_state=0).fit(ROWS, labels)
-
-
-@pytest.mark.parametrize(
-    ("labels", "expected"),
-    [
-        ([0, 1, 2, 2], (0, 1, 2)),
-        ([False, True, True, True], (False, True)),
-        (["b", "a", "a", "a"], ("a", "b")),
-        ([1.0, 2.0, 2.0, 2.0], (1.0, 2.0)),
-        (["one", "one", "one", "one"], ("one",)),
-    ],
-)
-def test_the_classes_are_the_model_s_own_as_plain_values(labels: list[Any], expected: tuple[Any, ...]) -> None:
-    output = signatures.infer_output(classifier(labels), None)
-    assert output == Output(task="classification", labels=expected, classes=expected, probabilities=True)
-    assert [type(label) for label in output.labels] == [type(label) for label in expected]
-
-
-@pytest.mark.parametrize(
-    "classes",
-    [
-        ["no", "yes"],
-        ("no", "yes"),
-        np.array(["no", "yes"]),
-        pd.Index(["no", "yes"]),
-        {1: "yes", 0: "no", 2: "never"},
-        {np.int64(0): "no", np.int64(1): "yes"},
-    ],
-    ids=lambda classes: type(classes).__name__,
-)
-def test_classes_can_be_named(classes: Any) -> None:
-    output = signatures.infer_output(classifier([0, 1, 1, 1]), classes)
-    assert (output.labels, output.classes) == ((0, 1), ("no", "yes"))
-    assert [type(name) for name in output.classes] == [str, str]
-
-
-class Listed:
-    classes_ = ("no", "yes")
-
-
-def test_classes_may_stand_in_any_sequence_and_probabilities_may_be_missing() -> None:
-    output = signatures.infer_output(Listed(), None)
-    assert output == Output(task="classification", labels=("no", "yes"), classes=("no", "yes"), probabilities=False)
-
-
-def test_without_classes_it_is_a_number() -> None:
-    model = LinearRegression().fit(ROWS, [0, 1, 2, 3])
-    assert signatures.infer_output(model, None) == Output(task="regression")
-
-
-@pytest.mark.parametrize(
-    ("classes", "message"),
-    [
-        (
-            ["no"],
-            r"classes= has 1 names \('no'\); the model has 2 classes \(0, 1\), each needs one of its own, in this ord",
-        ),
-        (["no", "yes", "so"], r"classes= has 3 names \('no', 'yes', 'so'\); the model has 2 classes"),
-        (["no", "no"], r"classes= has 2 names \('no', 'no'\); the model has 2 classes"),
-        (list(range(20)), r"classes= has 20 names \(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …\)"),
-        ({0: "no"}, r"classes= has no name for the class 1; the model's are 0, 1\."),
-        ({0: "no", 1: "no"}, r"classes= has 2 names \('no', 'no'\)"),
-        ({"no", "yes"}, r"classes= is a set; give a list in the order 0, 1, or a mapping\."),
-        ("ab", r"classes= is a str; give a list in the order 0, 1, or a mapping\."),
-        (["no", None], r"A class is called None; classes are texts, numbers or booleans\."),
-        (["no", ["yes"]], r"A class is called \['yes'\]; classes are texts, numbers or booleans\."),
-    ],
-)
-def test_names_that_do_not_fit_the_classes_are_refused(classes: Any, message: str) -> None:
-    with pytest.raises(ExportRefused, match=message):
-        signatures.infer_output(classifier([0, 1, 1, 1]), classes)
-
-
-def test_names_for_the_classes_of_a_regression_are_refused() -> None:
-    with pytest.raises(
-        ExportRefused, match=r"classes= is for classifiers; the model, a LinearRegression, has no `classes_`"
-    ):
-        signatures.infer_output(LinearRegression().fit(ROWS, [0, 1, 2, 3]), ["no", "yes"])
-
-
-def test_several_labels_per_row_are_refused() -> None:
-    model = DecisionTreeClassifier().fit(ROWS, [[0, 1], [1, 0], [1, 1], [0, 0]])
-    with pytest.raises(
-        ExportRefused, match=r"The model, a DecisionTreeClassifier, answers several labels per row; one is"
-    ):
-        signatures.infer_output(model, None)
-
-
-def test_classes_that_are_no_plain_values_are_refused() -> None:
-    model = LogisticRegression().fit(ROWS, [0, 1, 1, 1])
-    model.classes_ = np.array([0, pd.Timestamp("2026-11-21")], dtype=object)
-    with pytest.raises(
-        ExportRefused, match=r"A class is called Timestamp\('2026-11-21 00:00:00'\); classes are texts, num"
-    ):
-        signatures.infer_output(model, None)
+def test_the_fields_of_an_array_have_the_type_of_all_of_it(given: Any, dtype: str) -> None:
+    assert {field.dtype for field in infer(given)} == {dtype}

@@ -19,8 +19,9 @@ import pytest
 from contract.artifact import Artifact
 from contract.errors import ParametersRefused, PublishFailed, RunFailed
 from contract.store import Store
+from pipeline.running.notebooks import MAX_NOTEBOOK_BYTES
+from pipeline.running.training import train
 from pipeline.settings import TrainSettings
-from pipeline.training import MAX_NOTEBOOK_BYTES, train
 from tests.conftest import WriteNotebook
 from tests.live import until
 
@@ -89,6 +90,9 @@ def test_a_run_becomes_a_whole_version(
     assert repr(manifest.parameters) == "{'factor': 2.5, 'note': 'none'}"
     assert (manifest.run.kind, manifest.run.notebook) == ("papermill", "note {} book.ipynb")
     assert (manifest.run.duration_s or 0) > 0
+    assert re.fullmatch(r"\d{8}-\d{6}-note-book-[0-9a-f]{8}", manifest.run.id)
+    assert re.fullmatch(r"[0-9a-f]{64}", manifest.run.digest)
+    assert manifest.run.started is not None
     assert manifest.metrics["mae"] == pytest.approx(0.5 * 14.5)
     executed = (artifact.folder / "notebook.ipynb").read_text(encoding="utf-8")
     assert "factor = 2.5" in executed
@@ -193,10 +197,10 @@ def test_a_run_that_changes_what_it_exported_fails(write_notebook: WriteNotebook
     change = "import os, pathlib\npathlib.Path(os.environ['LECTERN_TRAIN_STAGE'], 'golden.json').write_text('{}')"
     notebook = write_notebook(PARAMETERS, EXPORT, change)
     with pytest.raises(
-        RunFailed, match=r"notebook\.ipynb changed what it had exported: golden\.json has 2 bytes; the man"
+        RunFailed, match=r"notebook\.ipynb failed: it changed what it had exported: golden\.json has 2 bytes; the man"
     ):
         train(notebook, {}, store, TrainSettings())
-    assert entries(store) == []
+    assert entries(store) == [".runs"]
 
 
 def test_a_kernel_that_does_not_start_fails_the_run(
@@ -292,7 +296,8 @@ def test_a_folder_and_a_huge_file_are_no_notebooks(tmp_path: Path, store: Store)
 
 
 def started(notebook: Path, store: Store, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pipeline", "train", str(notebook), "--store", str(store.root), *arguments]
+    command = [sys.executable, "-m", "pipeline", "train", str(notebook), "--force", "--store", str(store.root)]
+    command += arguments
     with (notebook.parent / "said").open("a") as said:
         return subprocess.Popen(command, stdout=said, stderr=subprocess.DEVNULL, text=True)
 

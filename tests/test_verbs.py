@@ -18,6 +18,7 @@ from contract.manifest import Runtime
 from contract.signature import Field, Output, Signature
 from contract.store import Store
 from pipeline import verbs
+from pipeline.verbs.giving import joined
 from tests.conftest import WriteNotebook
 from tests.live import until
 from tests.samples import sealed
@@ -163,6 +164,8 @@ def test_an_unknown_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (("train",), "Missing argument 'NOTEBOOK...'"),
         (("train", "x.ipynb", "-p", "trees"), "'trees' is not of the form NAME=VALUE."),
+        (("train", "-p", "not a name", "x.ipynb"), "'not a name' is not of the form NAME=VALUE."),
+        (("sweep", "x.ipynb", "--random", "0"), "Invalid value for '--random'"),
         (("show",), "Missing argument 'model'"),
         (("show", "iris", "first"), "unable to parse string as an integer"),
         (("list", "--jsn"), "No such option: --jsn"),
@@ -182,13 +185,74 @@ def test_train_says_what_it_made(write_notebook: WriteNotebook, store: Store) ->
     one = write_notebook(PARAMETERS, EXPORT)
     made = run("train", str(one), "--store", str(store.root), "-p", "factor=3")
     assert made.exit_code == 0
-    assert made.stdout == "line version 1: r2 -0.75, mae 2, rmse 2.16  (store/line/1)\n"
+    assert made.stdout == "line version 1: r2 -0.75, mae 2, rmse 2.16, mape 0.5  (store/line/1)\n"
     assert store.artifact("line").manifest.parameters == {"factor": 3.0}
+
+    again = run("train", str(one), "--store", str(store.root), "-p", "factor", "3.0")
+    assert (again.exit_code, again.stderr) == (0, "")
+    assert again.stdout == "line version 1 was made by the same run; --force trains again.\n"
 
     spoken = run("train", str(one), "--json", "--store", str(store.root))
     assert (spoken.exit_code, spoken.stderr) == (0, "")
     assert json.loads(spoken.stdout)["version"] == 2
     assert json.loads(spoken.stdout)["metrics"]["mae"] == 0.0
+    assert json.loads(spoken.stdout)["recognised"] is False
+    assert json.loads(run("train", str(one), "--json", "--store", str(store.root)).stdout)["recognised"] is True
+
+
+def test_a_dry_run_says_what_would_run_and_runs_nothing(write_notebook: WriteNotebook, store: Store) -> None:
+    one = write_notebook(f"{PARAMETERS}\ndb_password: str = 'default'\ndepth: int = 1", "open('ran', 'w')")
+    given = one.with_name("params.yaml")
+    given.write_text("depth: 3\ndb_password: hunter2\n")
+    arguments = ("train", str(one), "-f", str(given), "-p", "depth=4", "--dry-run", "--store", str(store.root))
+    shown = run(*arguments)
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    lines = [line.split() for line in shown.stdout.splitlines()]
+    assert lines[0] == [str(one), "would", "run."]
+    assert ["factor", "2.0", "default"] in lines
+    assert ["depth", "4", "-p"] in lines
+    assert any(line[:2] == ["db_password", '"***"'] for line in lines)
+    [spoken] = json.loads(run(*arguments, "--json").stdout)
+    assert spoken["parameters"]["db_password"] == {"value": "***", "source": str(given)}
+    assert spoken["made_before"] is None
+    assert not (one.parent / "ran").exists()
+    assert not store.root.exists()
+
+
+def test_a_dry_run_recognises_what_was_run_before(example_store: Store) -> None:
+    notebook = str(Path(__file__).parents[1] / "notebooks" / "training" / "iris.ipynb")
+    arguments = ("train", notebook, "--dry-run", "--store", str(example_store.root))
+    [spoken] = json.loads(run(*arguments, "--json").stdout)
+    assert spoken["made_before"] == {"model": "iris", "version": 1}
+    assert f"{notebook} would not run: iris version 1 was made by the same run.\n" in run(*arguments).stdout
+    assert f"{notebook} would run again: iris version 1 was" in run(*arguments, "--force").stdout
+    [changed] = json.loads(run(*arguments, "--json", "-p", "seed=1").stdout)
+    assert changed["made_before"] is None
+
+
+def test_all_notebooks_are_checked_before_the_first_one_runs(write_notebook: WriteNotebook, store: Store) -> None:
+    first = write_notebook(PARAMETERS, "open('ran', 'w')", name="first")
+    second = write_notebook("depth: int = 1", name="second")
+    refused = run("train", str(first), str(second), "-p", "factor=1", "--store", str(store.root))
+    said = "lectern: second.ipynb: The notebook has no parameter 'factor'; it declares depth.\n"
+    assert (refused.exit_code, refused.stdout, refused.stderr) == (1, "", said)
+    assert not (first.parent / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["x.ipynb", "-p", "a", "1", "-p", "b=2"], ["x.ipynb", "-p", "a=1", "-p", "b=2"]),
+        (["-p", "a", "b=c", "--json"], ["-p", "a=b=c", "--json"]),
+        (["-p", "a", "-1"], ["-p", "a=-1"]),
+        (["-p", "a"], ["-p", "a"]),
+        (["-p"], ["-p"]),
+        (["-p", "a b", "c"], ["-p", "a b", "c"]),
+        (["--", "-p", "a", "1"], ["--", "-p", "a", "1"]),
+    ],
+)
+def test_the_value_of_a_parameter_may_be_a_word_of_its_own(given: list[str], expected: list[str]) -> None:
+    assert joined(given) == expected
 
 
 def test_train_stops_at_the_first_failure(write_notebook: WriteNotebook, store: Store) -> None:
@@ -293,6 +357,12 @@ def test_a_server_s_installation_can_list_and_show(example_store: Store, argumen
 def test_the_package_has_nothing_but_what_it_names() -> None:
     import pipeline
 
-    assert {name for name in pipeline.__all__ if callable(getattr(pipeline, name))} == {"Exported", "export"}
+    assert {name for name in pipeline.__all__ if callable(getattr(pipeline, name))} == {
+        "ExportRefused",
+        "Exported",
+        "cells",
+        "export",
+        "runs",
+    }
     with pytest.raises(AttributeError, match="module 'pipeline' has no attribute 'exprot'"):
         _ = pipeline.exprot

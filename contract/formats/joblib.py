@@ -4,36 +4,67 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
 from contract.answers import Answers, Columns, count, from_model
 from contract.errors import EnvironmentMismatch, FormatMismatch, LoadFailed, PredictionError, PredictionFailed
+from contract.formats.chain import Chain
+from contract.formats.rows import as_inputs
 from contract.manifest import Manifest
-from contract.signature import Field, Signature
+from contract.signature import Signature
 
 FILE = "model.joblib"
 _PICKLE = b"\x80"
-_NOTEBOOK = b"__main__"
+_NOTEBOOK = "__main__"
 
 
-def save(fitted: Any, path: Path) -> None:
-    """Write the fitted object; what was defined in the notebook itself travels by value.
+def save(fitted: Any, path: Path, local: Sequence[ModuleType] = ()) -> list[str]:
+    """Write the fitted object; what was defined in the notebook or in a `local` module travels by value.
+
+    Returns:
+        The names of the functions and classes that travelled.
 
     Raises:
         Exception: whatever pickling raises for an object that cannot be saved.
     """
-    import cloudpickle
     import joblib
 
     try:
         joblib.dump(fitted, path)
-        by_reference = _NOTEBOOK in path.read_bytes()
+        content = path.read_bytes()
+        by_reference = any(name.encode() in content for name in (_NOTEBOOK, *(module.__name__ for module in local)))
     except (pickle.PicklingError, AttributeError, TypeError):  # what pickle says of a lambda or a local class
         by_reference = True
-    if by_reference:
+    return _save_by_value(fitted, path, local) if by_reference else []
+
+
+def _save_by_value(fitted: Any, path: Path, local: Sequence[ModuleType]) -> list[str]:
+    import cloudpickle
+
+    travelled: list[str] = []
+    own = {_NOTEBOOK, *(module.__name__ for module in local)}
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+        def reducer_override(self, thing: Any) -> Any:
+            if isinstance(thing, io.IOBase):  # cloudpickle would save what is left to read of it
+                raise pickle.PicklingError("it holds an open file")
+            reduced = super().reducer_override(thing)
+            if reduced is not NotImplemented and isinstance(thing, type | FunctionType) and thing.__module__ in own:
+                travelled.append(thing.__qualname__)
+            return reduced
+
+    try:
+        for module in local:
+            cloudpickle.register_pickle_by_value(module)
         with path.open("wb") as file:
-            cloudpickle.dump(fitted, file)
+            Pickler(file).dump(fitted)
+    finally:
+        for module in local:
+            cloudpickle.unregister_pickle_by_value(module)
+    return [name for name in dict.fromkeys(travelled) if name.rpartition(".")[0] not in travelled]
 
 
 def load(content: bytes, manifest: Manifest) -> FittedObject:
@@ -60,50 +91,19 @@ def load(content: bytes, manifest: Manifest) -> FittedObject:
 
 
 class FittedObject:
-    """A fitted estimator that answers rows in the shape it was fitted on."""
+    """A fitted object, or a chain of steps around one, that answers rows in the shape it was fitted on."""
 
     def __init__(self, fitted: Any, signature: Signature) -> None:
-        self.fitted = fitted
+        self.chain = Chain.around(fitted)
         self.signature = signature
 
     def answer(self, columns: Columns) -> Answers:
         """Answer n rows with the object's own `predict` and, where there is one, `predict_proba`."""
         output = self.signature.output
         try:
-            inputs = as_inputs(columns, self.signature)
-            values = self.fitted.predict(inputs)
-            probabilities = self.fitted.predict_proba(inputs) if output.probabilities else None
-            return from_model(values, probabilities, output, count(columns))
+            values, scores = self.chain.ask(as_inputs(columns, self.signature), output)
+            return from_model(values, scores, output, count(columns))
         except PredictionError:
             raise
         except Exception as error:
             raise PredictionFailed(f"The model raised {type(error).__name__} on these rows.") from error
-
-
-def as_inputs(columns: Columns, signature: Signature) -> Any:
-    """The rows as the fitted object takes them: a DataFrame or an n by fields array, with the dtypes of the fit.
-
-    Raises:
-        PredictionFailed: a value does not fit its dtype.
-    """
-    import numpy as np
-    import pandas as pd
-
-    try:
-        with np.errstate(over="raise"):
-            if signature.container == "array":
-                return np.array([columns[name] for name in signature.names], dtype=signature.inputs[0].dtype).T
-            return pd.DataFrame({field.name: _series(columns[field.name], field) for field in signature.inputs})
-    except (ArithmeticError, TypeError, ValueError):
-        raise PredictionFailed("A value does not fit the type that the model was fitted on.") from None
-
-
-def _series(values: Any, field: Field) -> Any:
-    import numpy as np
-    import pandas as pd
-
-    if field.type == "category":
-        return pd.Categorical(values, categories=list(field.levels or ()))
-    if field.nullable and field.type in ("float", "integer"):
-        values = [np.nan if value is None else value for value in values]
-    return pd.Series(values, dtype=field.dtype)

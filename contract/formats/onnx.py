@@ -14,8 +14,10 @@ import numpy as np
 
 from contract.answers import Answers, Columns, count, from_model
 from contract.errors import FormatMismatch, PredictionFailed
+from contract.formats import boosters
+from contract.formats.chain import Chain, parts
 from contract.manifest import Manifest, Onnx
-from contract.signature import Signature
+from contract.signature import Output, Signature
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -26,23 +28,50 @@ _FLOAT32_DECIMALS = 7
 Dtype = Literal["float32", "float64"]
 
 
-def convert(fitted: Any, signature: Signature, dtype: Dtype) -> tuple[bytes, Onnx]:
-    """Convert a fitted scikit-learn object, its numbers in `dtype`; return the file and how it takes the rows.
+def obstacle(chain: Chain, signature: Signature) -> str:
+    """Why no graph can stand for the chain, whatever the converter says; empty where one may."""
+    strange = next((field for field in signature.inputs if field.type not in _TYPES), None)
+    if strange is not None or signature.container not in ("frame", "polars", "array", "sparse"):
+        return f"ONNX does not take {'texts' if strange is None else f'a {strange.type}'} as the model does"
+    if signature.output.task == "multilabel":
+        return "a graph gives the probabilities of several labels in another form"
+    if chain.after or not all(hasattr(step, "get_params") for step in _steps(chain)):
+        return "its steps are Python code"
+    if any(hasattr(part, "build_analyzer") for step in _steps(chain) for part in parts(step)):
+        return "ONNX splits texts into words in another way"
+    return ""
+
+
+def convert(chain: Chain, signature: Signature, dtype: Dtype) -> tuple[bytes, Onnx]:
+    """Convert a chain of scikit-learn objects, its numbers in `dtype`; return the file and how it takes the rows.
 
     Raises:
         Exception: whatever the converter raises for what it does not know.
     """
-    from skl2onnx import to_onnx
+    from skl2onnx import __max_supported_opset__, to_onnx
+    from sklearn.pipeline import Pipeline
 
-    numeric = all(field.type in ("float", "integer") for field in signature.inputs)
+    steps = boosters.convertible(_steps(chain))
+    fitted = steps[0] if len(steps) == 1 else Pipeline([(str(i), step) for i, step in enumerate(steps)])
+    numeric = all(field.type in (*_NUMERIC, "boolean") for field in signature.inputs)  # a matrix has 1 for true
+    whole = signature.inputs[0].type == "tensor"
     layouts: tuple[Literal["matrix", "columns"], ...] = ("matrix", "columns") if numeric else ("columns",)
+    last = _last(steps[-1])
+    opset = {"": __max_supported_opset__, "ai.onnx.ml": 3}  # what all converters of trees know
+    options = {"zipmap": False} if signature.output.task == "classification" else {}
+    if signature.output.scores == "decisions" and options:
+        options = {"raw_scores": True} if type(last).__name__ == "LinearSVC" else options | {"raw_scores": True}
     first: Exception | None = None
-    for layout in layouts:
+    for layout in layouts[: 1 if whole else None]:
         plan = Onnx(layout=layout, dtype=dtype, max_difference=0.0)
-        options = {"zipmap": False} if signature.output.task == "classification" else None
         try:
             with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
-                graph = to_onnx(fitted, initial_types=_initial_types(signature, plan), options=options)
+                graph = to_onnx(
+                    fitted,
+                    initial_types=_initial_types(signature, plan),
+                    options={id(last): options},
+                    target_opset=opset,
+                )
             return graph.SerializeToString(), plan
         except Exception as error:  # noqa: BLE001  # columns chosen by name need the other layout
             first = first or error
@@ -67,8 +96,7 @@ def load(content: bytes, manifest: Manifest) -> Graph:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise FormatMismatch(f"{FILE} is not a graph that ONNX Runtime can run ({type(error).__name__}).") from error
-    inputs = [node.name for node in session.get_inputs()]
-    if inputs != ([MATRIX] if plan.layout == "matrix" else list(manifest.signature.names)):
+    if len(session.get_inputs()) != (1 if plan.layout == "matrix" else len(manifest.signature.inputs)):
         raise FormatMismatch(f"{FILE} does not take the inputs of the signature.")
     return Graph(session, manifest.signature, plan)
 
@@ -80,6 +108,8 @@ class Graph:
         self.session = session
         self.signature = signature
         self.dtype = np.dtype(plan.dtype)
+        self.inputs = [node.name for node in session.get_inputs()]  # in order; the converter respells some names
+        self.whole = signature.inputs[0].type == "tensor"
         self.feed = self._matrix if plan.layout == "matrix" else self._columns
 
     def answer(self, columns: Columns) -> Answers:
@@ -90,9 +120,11 @@ class Graph:
         """
         output = self.signature.output
         try:
-            values, *probabilities = self.session.run(None, self.feed(columns))
-            shares = _shares(probabilities[0]) if output.probabilities else None
-            return from_model(values, shares, output, count(columns))
+            values, *more = self.session.run(None, self.feed(columns))
+            scores = None
+            if output.scores:
+                scores = _shares(more[0]) if output.scores == "probabilities" else _decisions(more[0], output)
+            return from_model(values, scores, output, count(columns))
         except PredictionFailed:
             raise
         except ArithmeticError:
@@ -103,15 +135,17 @@ class Graph:
     @np.errstate(over="raise")  # what float32 cannot hold must not become infinite; as a decorator it costs the least
     def _matrix(self, columns: Columns) -> dict[str, Any]:
         # None becomes NaN in a float array
+        if self.whole:
+            return {self.inputs[0]: np.array(columns[self.signature.names[0]], dtype=self.dtype)}
         matrix = np.array([columns[name] for name in self.signature.names], dtype=self.dtype)
-        return {MATRIX: np.ascontiguousarray(matrix.T)}
+        return {self.inputs[0]: np.ascontiguousarray(matrix.T)}
 
     @np.errstate(over="raise")
     def _columns(self, columns: Columns) -> dict[str, Any]:
         feed = {}
-        for field in self.signature.inputs:
-            dtype = self.dtype if field.type in ("float", "integer") else _OTHER[field.type][1]
-            feed[field.name] = np.array(columns[field.name], dtype=dtype).reshape(-1, 1)
+        for name, field in zip(self.inputs, self.signature.inputs, strict=True):
+            dtype = self.dtype if field.type in _NUMERIC else _TYPES[field.type][1]
+            feed[name] = np.array(columns[field.name], dtype=dtype).reshape(-1, 1)
         return feed
 
 
@@ -123,7 +157,23 @@ def _shares(found: Any) -> Any:
     return (shares / shares.sum(axis=1, keepdims=True)).round(_FLOAT32_DECIMALS)
 
 
-_OTHER: dict[str, tuple[str, Any]] = {
+def _decisions(found: Any, output: Output) -> Any:
+    """Decision values as the fitted object gives them: of two classes only the second one's."""
+    return found[:, 1] if found.ndim == 2 and found.shape[1] == 2 == len(output.classes) else found
+
+
+def _steps(chain: Chain) -> list[Any]:
+    return [*chain.before, *([] if chain.model is None else [chain.model])]
+
+
+def _last(step: Any) -> Any:
+    """The estimator that answers, within pipelines."""
+    return _last(step.steps[-1][1]) if isinstance(getattr(step, "steps", None), list) else step
+
+
+_NUMERIC = ("float", "integer", "tensor")
+_TYPES: dict[str, tuple[str, Any]] = {
+    **dict.fromkeys(_NUMERIC, ("", None)),
     "boolean": ("BooleanTensorType", np.bool_),
     "string": ("StringTensorType", np.object_),
     "category": ("StringTensorType", np.object_),
@@ -135,6 +185,8 @@ def _initial_types(signature: Signature, plan: Onnx) -> list[tuple[str, Any]]:
     from skl2onnx.common import data_types
 
     if plan.layout == "matrix":
-        return [(MATRIX, getattr(data_types, _NUMBERS[plan.dtype])([None, len(signature.inputs)]))]
-    kinds = [_OTHER[f.type][0] if f.type in _OTHER else _NUMBERS[plan.dtype] for f in signature.inputs]
+        first = signature.inputs[0]
+        width = first.shape if first.type == "tensor" else (len(signature.inputs),)
+        return [(MATRIX, getattr(data_types, _NUMBERS[plan.dtype])([None, *width]))]
+    kinds = [_NUMBERS[plan.dtype] if f.type in _NUMERIC else _TYPES[f.type][0] for f in signature.inputs]
     return [(name, getattr(data_types, kind)([None, 1])) for name, kind in zip(signature.names, kinds, strict=True)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,14 +79,14 @@ def _short_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _field(field: dict[str, Any]) -> dict[str, Any]:
-    def limits(pair: tuple[float, float] | None) -> str:
-        return "" if pair is None else f"{pair[0]:g} to {pair[1]:g}"
+    def limits(pair: tuple[float | str, float | str] | None) -> str:
+        return " to ".join(limit if isinstance(limit, str) else f"{limit:g}" for limit in pair or ())
 
     return {
         "field": field["name"],
-        "type": field["type"] + (" or null" if field["nullable"] else ""),
+        "type": field["type"] + "".join(f"[{n}]" for n in field["shape"]) + (" or null" if field["nullable"] else ""),
         "unit": field["unit"],
         "observed": limits(field["observed"]) or ", ".join(map(str, field["levels"] or ())),
         "allowed": limits(field["bounds"]),
-        "example": field["example"],
+        "example": textwrap.shorten(str(field["example"]), 60, placeholder=" …"),
     }

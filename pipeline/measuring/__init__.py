@@ -1,0 +1,1 @@
+"""Measuring: metrics by task, and the plots a data scientist would look at."""
