@@ -78,9 +78,10 @@ types: setup ## types (mypy, strict)
 	@echo "Types: mypy --strict"
 	@$(bin)/mypy
 
+# half of a test's time is waiting for a process it started, so two share a core
 unit: setup ## the tests, on every core (pytest)
 	@echo "Unit: pytest"
-	@$(bin)/pytest --numprocesses auto --quiet
+	@$(bin)/pytest --numprocesses $$((2 * $$(getconf _NPROCESSORS_ONLN))) --quiet
 
 tutorials-check: setup ## the tutorials against a live service: each cell must answer as committed (nbval)
 	@echo "Tutorials: nbval against a live service"

@@ -189,6 +189,7 @@ def _health(registry: Registry) -> Health:
         name: state.champion.version if state.champion else None for name, state in sorted(snapshot.models.items())
     }
     silent = [name for name, version in models.items() if version is None]
+    loading = [name for name in silent if _state(snapshot.models[name]) == "loading"]
     if snapshot.trouble:
         detail = f"The store cannot be read: {snapshot.trouble}. What was loaded before goes on answering."
         return Health(status="degraded" if len(silent) < len(models) else "failed", detail=detail, models=models)
@@ -197,6 +198,8 @@ def _health(registry: Registry) -> Health:
     if not models:
         detail = "The store is empty. `make train` or `lectern train NOTEBOOK` makes a version; it is served at once."
         return Health(status="empty", detail=detail, models=models)
+    if loading and len(silent) == len(models):
+        return Health(status="loading", detail=f"{', '.join(loading)} is being loaded.", models=models)
     if not silent:
         return Health(status="ready", detail="Every model answers.", models=models)
     if len(silent) < len(models):
@@ -205,11 +208,17 @@ def _health(registry: Registry) -> Health:
     return Health(status="failed", detail="No version of any model can be served; /models says why.", models=models)
 
 
+def _state(state: ModelState) -> Literal["ready", "loading", "failed"]:
+    if state.champion:
+        return "ready"
+    return "failed" if set(state.versions) <= set(state.failures) else "loading"
+
+
 def _model(name: str, state: ModelState) -> ModelDocument:
     champion = state.champion
     return ModelDocument(
         model=name,
-        state="ready" if champion else "failed" if set(state.versions) <= set(state.failures) else "loading",
+        state=_state(state),
         champion=champion.version if champion else None,
         versions=list(state.versions),
         failed=[FailedVersion(version=n, code=f.code, reason=f.reason) for n, f in sorted(state.failures.items())],
