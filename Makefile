@@ -22,7 +22,7 @@ $(eval $(call passed-on,MODEL,LECTERN_DEFAULT_MODEL))
 $(eval $(call passed-on,STORE,LECTERN_STORE))
 store = $(or $(LECTERN_STORE),artifacts)
 
-.PHONY: help setup new lab train sweep serve test lint types unit tutorials-check tutorials format bench-training lock clean
+.PHONY: help setup new lab train sweep serve test lint types unit unit-torch tutorials-check tutorials format bench-training lock clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -82,6 +82,14 @@ types: setup ## types (mypy, strict)
 unit: setup ## the tests, on every core (pytest)
 	@echo "Unit: pytest"
 	@$(bin)/pytest --numprocesses $$((2 * $$(getconf _NPROCESSORS_ONLN))) --quiet
+
+# beside .venv, so that nothing else ever sees it: on Linux the package index has only builds of several GB
+unit-torch: setup ## the tests of PyTorch's modules, with PyTorch installed for them
+	@test -x build/torch/bin/python || $(bin)/python -m venv build/torch
+	@echo "import site; site.addsitedir('$(CURDIR)/.venv/lib/$$(ls .venv/lib)/site-packages')" \
+	  > build/torch/lib/$$(ls build/torch/lib)/site-packages/lectern.pth
+	@build/torch/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 onnxscript
+	@build/torch/bin/python -m pytest --quiet tests/test_modules.py
 
 tutorials-check: setup ## the tutorials against a live service: each cell must answer as committed (nbval)
 	@echo "Tutorials: nbval against a live service"

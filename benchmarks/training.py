@@ -38,7 +38,7 @@ RUNS = 16
 REPEATS = 3
 
 PHASES = """
-import json, sys, tempfile, time
+import json, sys, tempfile, threading, time
 marks = [("began", time.perf_counter())]
 def mark(name): marks.append((name, time.perf_counter()))
 from pathlib import Path
@@ -59,6 +59,7 @@ mark("import papermill")
 with training.stage_of(store) as stage, tempfile.TemporaryDirectory() as name:
     own = {"LECTERN_STORE": str(store.root), "LECTERN_TRAIN_STAGE": str(stage.folder)}
     import os
+    threading.Thread(target=report.get_ready, daemon=True).start()
     executed, failure = Execution(settings, {**os.environ, **own}, plan.mask).run(
         plan.source, plan.notebook, plan.given, Path(name), progress=False)
     assert failure is None, failure

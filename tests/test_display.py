@@ -66,10 +66,10 @@ def test_a_staged_one_has_no_version_yet() -> None:
 
 
 def test_it_says_why_it_is_not_onnx() -> None:
-    reason = "skl2onnx cannot convert it: <b>"
+    reason = "it cannot be converted: <b>"
     shown = exported(runtime=Runtime(format="joblib", reason=reason))
     assert f"runs as joblib ({reason})" in repr(shown)
-    assert "runs as joblib (skl2onnx cannot convert it: &lt;b&gt;)" in shown._repr_html_()
+    assert "runs as joblib (it cannot be converted: &lt;b&gt;)" in shown._repr_html_()
 
 
 def test_without_metrics_there_is_no_table() -> None:

@@ -118,6 +118,7 @@ def test_modules_beside_the_notebook_are_local(folder: Path, monkeypatch: pytest
     ]
     loaded(monkeypatch, "elsewhere", folder.parent / "elsewhere.py")
     loaded(monkeypatch, "without_a_file", None)
+    loaded(monkeypatch, "of_another_environment", folder / "env" / "lib" / "site-packages" / "of_another.py")
     loaded(monkeypatch, "__mp_main__", folder / "main.py")
     assert [module for module in local_modules() if "package" in module.__name__ or "e" in module.__name__] == beside
 

@@ -62,7 +62,7 @@ SHARES = Output(task="classification", labels=(0, 1), classes=("a", "b"), scores
             [helper.make_node("ArgMax", ["rows"], ["y"], axis=1, keepdims=0)],
             {"y": (TensorProto.INT64, [None])},
             SHARES,
-            "The graph could not run these rows (IndexError).",
+            "The model's probabilities do not have one number per row and class.",
         ),
         (
             [

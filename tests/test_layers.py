@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 OURS = {"contract", "pipeline", "serving", "lectern"}
 HEAVY = {
+    "onnx",
     "onnxmltools",
     "joblib",
     "cloudpickle",

@@ -103,7 +103,7 @@ def test_show_tells_all_about_a_version(store: Store) -> None:
         Field(name="[red]", type="string", dtype="str", levels=("u", "v"), example="u"),
     )
     signature = Signature(container="frame", inputs=fields, output=Output(task="regression"))
-    reason = "skl2onnx cannot convert it"
+    reason = "it cannot be converted"
     for number in (1, 2):
         version_of(
             store,

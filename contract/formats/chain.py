@@ -7,7 +7,6 @@ step knows the names it was fitted on: their order does not matter, and nothing 
 from __future__ import annotations
 
 import contextlib
-import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from contract.errors import PredictionFailed
+from contract.formats import modules
 from contract.signature import Output
 
 
@@ -94,7 +94,7 @@ def apply(step: Any, rows: Any) -> Any:
     """The rows after one step: what a transformer or a function makes of them."""
     if not isinstance(step, type) and callable(getattr(step, "transform", None)):
         return step.transform(matched(step, rows))
-    return _forward(step, rows) if _is_torch(step) else step(rows)
+    return modules.forward(step, rows) if modules.is_module(step) else step(rows)
 
 
 def decode(step: Any, values: Any) -> Any:
@@ -178,15 +178,3 @@ def parts(step: Any) -> list[Any]:
 def _predict(model: Any, rows: Any) -> Any:
     quiet = {"verbose": 0} if type(model).__module__.partition(".")[0] == "keras" else {}
     return model.predict(rows, **quiet)
-
-
-def _is_torch(step: Any) -> bool:
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(step, torch.nn.Module)
-
-
-def _forward(module: Any, rows: Any) -> Any:
-    import torch
-
-    with torch.no_grad():
-        return module.eval()(torch.as_tensor(rows))

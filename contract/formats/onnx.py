@@ -8,13 +8,14 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from contract.answers import Answers, Columns, count, from_model
 from contract.errors import FormatMismatch, PredictionFailed
-from contract.formats import boosters
+from contract.formats import boosters, modules
 from contract.formats.chain import Chain, parts
 from contract.manifest import Manifest, Onnx
 from contract.signature import Output, Signature
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 FILE = "model.onnx"
 MATRIX = "rows"
 _FLOAT32_DECIMALS = 7
+_OPSET = 22
+"""The newest set of operators that skl2onnx writes."""
 Dtype = Literal["float32", "float64"]
 
 
@@ -33,11 +36,13 @@ def obstacle(chain: Chain, signature: Signature) -> str:
     strange = next((field for field in signature.inputs if field.type not in _TYPES), None)
     if strange is not None or signature.container not in ("frame", "polars", "array", "sparse"):
         return f"ONNX does not take {'texts' if strange is None else f'a {strange.type}'} as the model does"
-    if signature.output.task == "multilabel":
+    if signature.output.task == "multilabel" and signature.output.rule == "predict":
         return "a graph gives the probabilities of several labels in another form"
-    if chain.after or not all(hasattr(step, "get_params") for step in _steps(chain)):
+    *before, last = _steps(chain)
+    estimators = before if modules.is_module(last) else [*before, last]
+    if chain.after or not all(hasattr(step, "get_params") for step in estimators):
         return "its steps are Python code"
-    if any(hasattr(part, "build_analyzer") for step in _steps(chain) for part in parts(step)):
+    if any(hasattr(part, "build_analyzer") for step in estimators for part in parts(step)):
         return "ONNX splits texts into words in another way"
     return ""
 
@@ -45,37 +50,49 @@ def obstacle(chain: Chain, signature: Signature) -> str:
 def convert(chain: Chain, signature: Signature, dtype: Dtype) -> tuple[bytes, Onnx]:
     """Convert a chain of scikit-learn objects, its numbers in `dtype`; return the file and how it takes the rows.
 
+    The last of them may be a module of PyTorch, whose weights decide on the type.
+
     Raises:
         Exception: whatever the converter raises for what it does not know.
     """
-    from skl2onnx import __max_supported_opset__, to_onnx
-    from sklearn.pipeline import Pipeline
-
-    steps = boosters.convertible(_steps(chain))
-    fitted = steps[0] if len(steps) == 1 else Pipeline([(str(i), step) for i, step in enumerate(steps)])
+    steps = _steps(chain)
+    module = steps.pop() if modules.is_module(steps[-1]) else None
+    steps = boosters.convertible(steps)
+    if module is not None:
+        dtype = modules.dtype_of(module)
     numeric = all(field.type in (*_NUMERIC, "boolean") for field in signature.inputs)  # a matrix has 1 for true
     whole = signature.inputs[0].type == "tensor"
     layouts: tuple[Literal["matrix", "columns"], ...] = ("matrix", "columns") if numeric else ("columns",)
-    last = _last(steps[-1])
-    opset = {"": __max_supported_opset__, "ai.onnx.ml": 3}  # what all converters of trees know
-    options = {"zipmap": False} if signature.output.task == "classification" else {}
-    if signature.output.scores == "decisions" and options:
-        options = {"raw_scores": True} if type(last).__name__ == "LinearSVC" else options | {"raw_scores": True}
     first: Exception | None = None
-    for layout in layouts[: 1 if whole else None]:
+    for layout in layouts[: 1 if whole or not steps else None]:
         plan = Onnx(layout=layout, dtype=dtype, max_difference=0.0)
         try:
-            with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
-                graph = to_onnx(
-                    fitted,
-                    initial_types=_initial_types(signature, plan),
-                    options={id(last): options},
-                    target_opset=opset,
-                )
+            graph: Any = _converted(steps, signature, plan) if steps else None
+            if module is not None:
+                graph = modules.to_graph(module, signature.inputs[0].shape or (len(signature.inputs),), _OPSET, graph)
             return graph.SerializeToString(), plan
         except Exception as error:  # noqa: BLE001  # columns chosen by name need the other layout
             first = first or error
     raise first or AssertionError("there is always a layout")
+
+
+def _converted(steps: Sequence[Any], signature: Signature, plan: Onnx) -> Any:
+    from skl2onnx import to_onnx
+    from sklearn.pipeline import Pipeline
+
+    fitted = steps[0] if len(steps) == 1 else Pipeline([(str(i), step) for i, step in enumerate(steps)])
+    last = _last(steps[-1])
+    classifies = signature.output.task == "classification" and hasattr(last, "predict")
+    options = {"zipmap": False} if classifies else {}
+    if signature.output.scores == "decisions" and options:
+        options = {"raw_scores": True} if type(last).__name__ == "LinearSVC" else options | {"raw_scores": True}
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(action="ignore"):
+        return to_onnx(
+            fitted,
+            initial_types=_initial_types(signature, plan),
+            options={id(last): options},
+            target_opset={"": _OPSET, "ai.onnx.ml": 3},  # what all converters of trees know
+        )
 
 
 def load(content: bytes, manifest: Manifest) -> Graph:
@@ -120,10 +137,10 @@ class Graph:
         """
         output = self.signature.output
         try:
-            values, *more = self.session.run(None, self.feed(columns))
-            scores = None
+            found = self.session.run(None, self.feed(columns))  # a net has scores alone
+            values, scores = found[0], None
             if output.scores:
-                scores = _shares(more[0]) if output.scores == "probabilities" else _decisions(more[0], output)
+                scores = _shares(found[-1]) if output.scores == "probabilities" else _decisions(found[-1], output)
             return from_model(values, scores, output, count(columns))
         except PredictionFailed:
             raise
@@ -151,7 +168,7 @@ class Graph:
 
 def _shares(found: Any) -> Any:
     """Probabilities without what float32 added to them: 1.0 where a hundred trees agree, not 0.9999993."""
-    if found.dtype != np.float32:
+    if found.dtype != np.float32 or found.ndim == 1 or found.shape[1] == 1:
         return found
     shares = found.astype(np.float64)
     return (shares / shares.sum(axis=1, keepdims=True)).round(_FLOAT32_DECIMALS)
@@ -159,7 +176,8 @@ def _shares(found: Any) -> Any:
 
 def _decisions(found: Any, output: Output) -> Any:
     """Decision values as the fitted object gives them: of two classes only the second one's."""
-    return found[:, 1] if found.ndim == 2 and found.shape[1] == 2 == len(output.classes) else found
+    pairs = output.rule == "predict" and found.ndim == 2 and found.shape[1] == 2 == len(output.classes)
+    return found[:, 1] if pairs else found
 
 
 def _steps(chain: Chain) -> list[Any]:

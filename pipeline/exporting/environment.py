@@ -18,6 +18,8 @@ from contract.formats.chain import Chain
 
 _ALWAYS = ("numpy", "pandas", "scikit-learn", "joblib", "cloudpickle", "onnxruntime", "skl2onnx")
 _KNOWN = {"sklearn", "numpy", "pandas", "__main__", "builtins", "functools"}
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+"""Folders of packages, of whichever environment."""
 
 
 def describe(chain: Chain) -> dict[str, str]:
@@ -49,7 +51,8 @@ def local_modules() -> list[ModuleType]:
         folder = file.rpartition(os.sep)[0]
         if folder not in beside:
             path = Path(os.path.realpath(folder))
-            beside[folder] = path.is_relative_to(here) and not any(path.is_relative_to(other) for other in installed)
+            elsewhere = _INSTALLED.isdisjoint(path.parts) and not any(path.is_relative_to(other) for other in installed)
+            beside[folder] = elsewhere and path.is_relative_to(here)
         if beside[folder]:
             found.append(module)
     return found

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from contract.answers import Answers, Columns, difference
+from contract.answers import FLOOR, Answers, Columns, difference
 from contract.errors import ArtifactError, PredictionError
-from contract.formats import FORMATS, onnx
+from contract.formats import FORMATS, modules, onnx
+from contract.formats.chain import Chain
 from contract.formats.joblib import FittedObject
 from contract.manifest import Manifest, Onnx, Runtime
 from contract.signature import Signature
@@ -20,7 +21,7 @@ from pipeline.exporting.signatures import as_columns
 _MOST_ROWS = 10_000
 _LEAST_ROWS = 1_000
 _FLOOR = 1e-6
-"""A graph is to be as close where an answer is small."""
+"""A graph is to be as close where an answer is small; a net, which adds in float32 itself, cannot be."""
 _DTYPES: dict[str, tuple[onnx.Dtype, ...]] = {
     "classification": ("float32", "float64"),
     "regression": ("float64", "float32"),
@@ -49,10 +50,10 @@ def choose_runtime(
         try:
             content, plan = onnx.convert(fitted.chain, signature, dtype)
         except Exception as error:  # noqa: BLE001  # a converter raises what it likes
-            reasons.append(f"skl2onnx cannot convert it: {_one_line(error)}")
+            reasons.append(f"it cannot be converted: {_one_line(error)}")
             continue
         try:
-            plan = _compared(content, plan, manifest, expected)
+            plan = _compared(content, plan, manifest, fitted.chain, expected)
         except (ArtifactError, PredictionError) as error:
             reasons.append(f"the converted graph fails: {error}")
             continue
@@ -104,13 +105,16 @@ def _answers(fitted: FittedObject, rows: Columns) -> Answers | None:
         return None
 
 
-def _compared(content: bytes, plan: Onnx, manifest: Manifest, expected: Sequence[tuple[Columns, Answers]]) -> Onnx:
+def _compared(
+    content: bytes, plan: Onnx, manifest: Manifest, chain: Chain, expected: Sequence[tuple[Columns, Answers]]
+) -> Onnx:
     runtime = Runtime(format="onnx", onnx=plan)
     graph = onnx.load(content, manifest.model_copy(update={"runtime": runtime}))
     relative = manifest.signature.output.numeric
+    floor = FLOOR if any(map(modules.is_module, chain.steps)) else _FLOOR
     with warnings.catch_warnings(action="ignore"):  # numbers that float32 does not hold
         worst = max(
-            difference(graph.answer(rows), answers, relative=relative, floor=_FLOOR) for rows, answers in expected
+            difference(graph.answer(rows), answers, relative=relative, floor=floor) for rows, answers in expected
         )
     return plan.model_copy(update={"max_difference": worst})
 

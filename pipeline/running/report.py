@@ -10,6 +10,11 @@ from nbformat import NotebookNode
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
+def get_ready() -> None:
+    """Import what `render` needs."""
+    import nbconvert  # noqa: F401
+
+
 def render(notebook: NotebookNode, title: str) -> str:
     """The page. Cells tagged `remove-cell`, `hide-input` or `hide-output` are left out or shown in part."""
     from nbconvert import HTMLExporter

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -138,6 +139,7 @@ def attempt(
     known = settings.model_dump(exclude_none=True) | told
     own = {TrainSettings.variable(field): str(value) for field, value in known.items()}
     execution = Execution(settings, {**os.environ, **(environment or {}), **own}, plan.mask)
+    threading.Thread(target=report.get_ready, daemon=True).start()  # while the kernel works
     executed, failure = execution.run(plan.source, plan.notebook, plan.given, folder, progress=progress)
     executed = write_notebook(_masked(executed, plan), folder / NOTEBOOK)
     (folder / REPORT).write_text(report.render(executed, plan.notebook.stem), encoding="utf-8")
