@@ -22,7 +22,7 @@ $(eval $(call passed-on,MODEL,LECTERN_DEFAULT_MODEL))
 $(eval $(call passed-on,STORE,LECTERN_STORE))
 store = $(or $(LECTERN_STORE),artifacts)
 
-.PHONY: help setup new lab train sweep serve test lint types unit unit-torch tutorials-check tutorials format bench-training lock clean
+.PHONY: help setup new lab train sweep serve test lint types unit unit-torch tutorials-check tutorials format bench bench-short bench-training lock clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -102,6 +102,12 @@ tutorials: setup ## run the tutorials again and keep their new outputs
 format: setup ## mend what ruff knows how to mend, then format
 	@$(bin)/ruff check --fix --exit-zero
 	@$(bin)/ruff format
+
+bench: setup ## measure the service beside its peers, each in an environment of its own; needs wrk (apt install wrk), half an hour
+	@$(bin)/python -m benchmarks.serving $(if $(ONLY),--only $(ONLY)) $(if $(CASES),--cases $(CASES))
+
+bench-short: setup ## measure the service beside a bare echo; fails where it has become slower (needs wrk)
+	@$(bin)/python -m benchmarks.serving --short
 
 bench-training: setup ## measure what a run costs beside its code, and what a sweep gains from the cores
 	@$(bin)/python -m benchmarks.training

@@ -15,6 +15,7 @@ VERBS = {
     "list": "pipeline",
     "show": "pipeline",
     "serve": "serving",
+    "score": "serving",
 }
 
 

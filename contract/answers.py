@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from contract.errors import PredictionFailed
 from contract.signature import Output, Scalar
 
@@ -18,11 +20,13 @@ _SINGLE = (str, bytes, Mapping, set, frozenset)
 """What Python can take apart, but which is no answer for each of several rows."""
 
 
+MANY_ROWS = 64
+"""From how many rows on arrays are checked as a whole, which takes microseconds however few there are."""
 FLOOR = 0.01
 """The part of the largest number below which a smaller one is compared as if it were of that size."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Answers:
     """One entry a row: a class or a number, or a list of them where the output has several or is multilabel.
 
@@ -32,10 +36,54 @@ class Answers:
     values: list[Any]
     scores: list[list[float]] | None = None
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Answers) and (self.values, self.scores) == (other.values, other.scores)
+
+    __hash__ = None  # type: ignore[assignment]  # there are lists in it
+
     def take(self, rows: Sequence[int]) -> Answers:
         """The answers for some of the rows."""
         scores = self.scores
         return Answers([self.values[i] for i in rows], None if scores is None else [scores[i] for i in rows])
+
+
+class ArrayAnswers(Answers):
+    """Answers of many rows, kept as arrays until somebody asks for lists of them."""
+
+    __slots__ = ("_scores", "_values", "array", "classes", "score_array")
+    array: Any
+    """The numbers of n rows, n or n by width; where there are classes, the place of each row's class among them."""
+    score_array: Any
+    """n by classes or n by 1; None without scores."""
+    classes: tuple[Scalar, ...]
+    _values: list[Any] | None
+    _scores: list[list[float]] | None
+
+    def __init__(self, array: Any, score_array: Any, classes: tuple[Scalar, ...]) -> None:
+        found = {"array": array, "score_array": score_array, "classes": classes, "_values": None, "_scores": None}
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        return f"Answers(values={self.values!r}, scores={self.scores!r})"
+
+    @property
+    def values(self) -> list[Any]:
+        """One entry a row."""
+        found = self._values
+        if found is None:
+            found = self.array.tolist()
+            if self.classes:
+                found = [self.classes[i] for i in found]
+            object.__setattr__(self, "_values", found)
+        return found
+
+    @property
+    def scores(self) -> list[list[float]] | None:
+        """One list a row."""
+        if self._scores is None and self.score_array is not None:
+            object.__setattr__(self, "_scores", self.score_array.tolist())
+        return self._scores
 
 
 def count(columns: Columns) -> int:
@@ -62,6 +110,8 @@ def from_model(values: Any, scores: Any, output: Output, rows: int) -> Answers:
     Raises:
         PredictionFailed: it is no answer for `rows` rows of this output.
     """
+    if rows >= MANY_ROWS and (answers := _as_arrays(values, scores, output, rows)) is not None:
+        return answers
     shares = _scores(scores, output, rows) if output.scores else None
     if output.rule == "predict":
         found = as_list(values)
@@ -72,6 +122,50 @@ def from_model(values: Any, scores: Any, output: Output, rows: int) -> Answers:
         return Answers(_values(found, output), shares)
     assert shares is not None  # a signature with such a rule has scores
     return Answers([_chosen(row, output) for row in shares], shares)
+
+
+def _as_arrays(values: Any, scores: Any, output: Output, rows: int) -> Answers | None:
+    """The same for the usual arrays of numbers and classes; None where something needs a closer look."""
+    score_array = None
+    if output.scores:
+        score_array = _finite_array(scores, rows)
+        single = output.scores == "decisions" and output.rule != "largest"
+        if score_array is None or output.task == "multilabel":
+            return None
+        score_array = score_array.reshape(rows, -1)
+        width = score_array.shape[1]
+        if width != len(output.classes) and not (single and width == 1):
+            return None
+    if output.rule != "predict":
+        assert score_array is not None  # a signature with such a rule has scores
+        if output.threshold is not None:
+            return ArrayAnswers((score_array[:, -1] >= output.threshold).astype(int), score_array, output.classes)
+        return ArrayAnswers(score_array.argmax(axis=1), score_array, output.classes)
+    if isinstance(values, np.ndarray) and values.shape == (rows, 1) and output.width is None:
+        values = values[:, 0]
+    if output.labels and output.width is None and output.task != "multilabel":
+        place = {label: index for index, label in enumerate(output.labels)}
+        if not isinstance(values, np.ndarray) or values.shape != (rows,):
+            return None
+        try:
+            places = np.fromiter(map(place.__getitem__, values.tolist()), dtype=np.intp, count=rows)
+        except (KeyError, TypeError):
+            return None
+        return ArrayAnswers(places, score_array, output.classes)
+    array = _finite_array(values, rows)
+    if array is None or output.labels or output.type != "float":
+        return None
+    if array.shape != ((rows,) if output.width is None else (rows, output.width)):
+        return None
+    return ArrayAnswers(array, score_array, ())
+
+
+def _finite_array(array: Any, rows: int) -> Any:
+    """An array of numbers for n rows, as doubles; None for anything else."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim not in (1, 2):
+        return None
+    found = array.astype(np.float64)
+    return found if len(found) == rows and np.isfinite(found).all() else None
 
 
 def difference(left: Answers, right: Answers, *, relative: bool, floor: float = FLOOR) -> float:

@@ -16,9 +16,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.documents import openapi
-from serving.prediction import new_id, predict, send_problem
+from serving.prediction import predict
 from serving.problems import MEDIA_TYPE, STATUS, Problem
 from serving.registry import Registry
+from serving.responses import new_id, send_problem
 from serving.routes import create_router, prediction_routes
 from serving.settings import ServeSettings
 
@@ -40,7 +41,7 @@ class Lectern:
         if scope["type"] == "http" and scope["method"] == "POST":
             served = self.registry.snapshot.routes.get(scope["path"])
             if served is not None:
-                await predict(served, scope, receive, send, self.registry.settings.max_body_bytes)
+                await predict(served, scope, receive, send, self.registry)
                 return
         await self.framework(scope, receive, send)
 

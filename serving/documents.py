@@ -10,10 +10,12 @@ from fastapi.openapi.utils import get_openapi
 from serving.loading import Served
 from serving.problems import MEDIA_TYPE, ProblemDocument
 from serving.registry import Registry
+from serving.tables import FORMS, JSON
 
 _PROBLEMS = {
-    400: "The body is not JSON",
+    400: "The body is not of the form that its type says",
     404: "No such model or version",
+    406: "None of the forms in which answers come is acceptable",
     413: "The body is too large",
     415: "The body is of another type",
     422: "A row does not fit the signature",
@@ -21,6 +23,20 @@ _PROBLEMS = {
     503: "The model cannot be served",
     504: "The model did not answer in time",
 }
+
+
+_ROWS = (
+    'Rows as JSON: an object, a list of them, or `{"columns": […], "data": [[…]]}`. '
+    "Any number of rows as a stream: NDJSON has one object a line, CSV a header with the fields' names, "
+    "Arrow and Parquet a column for each field."
+)
+_ANSWERS = (
+    "The prediction, or one for each row, in the form of the body unless `Accept` names another. A table has columns "
+    "for `prediction`, confidence, probabilities or scores, `id`, `warnings` and `error`. When something goes wrong "
+    "after the first answers, the last record has an `error`, and no more follow."
+)
+_TEXT = {"type": "string"}
+_BYTES = {"type": "string", "format": "binary"}
 
 
 def openapi(app: FastAPI, registry: Registry) -> dict[str, Any]:
@@ -82,26 +98,35 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
         "parameters": [echo],
         "requestBody": {
             "required": True,
+            "description": _ROWS,
             "content": {
                 "application/json": {
                     "schema": {"oneOf": [row, {"type": "array", "items": row, "minItems": 1}]},
                     "examples": {"one row": {"value": example}, "several rows": {"value": [example, example]}},
                 }
-            },
+            }
+            | _streams(),
         },
         "responses": {
             "200": {
-                "description": "The prediction, or one for each row of a list",
+                "description": _ANSWERS,
                 "content": {
                     "application/json": {
                         "schema": {"oneOf": [{"allOf": [prediction, origin]}, {"allOf": [many, origin]}]},
                         "examples": {"one row": {"value": one}, "several rows": {"value": several}},
                     }
-                },
+                }
+                | _streams(),
             }
         }
         | {str(status): _problem(text) for status, text in _PROBLEMS.items()},
     }
+
+
+def _streams() -> dict[str, Any]:
+    """The forms beside JSON, which a schema of one document cannot describe."""
+    forms = [form for form in FORMS if form is not JSON and form.media]
+    return {form.media[0]: {"schema": _BYTES if form.needs_arrow else _TEXT} for form in forms}
 
 
 def _problem(text: str) -> dict[str, Any]:

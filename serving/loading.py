@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from contract import golden
@@ -10,10 +10,13 @@ from contract.artifact import Artifact
 from contract.child import Child
 from contract.errors import ManifestInvalid, PredictionError, SelfTestFailed
 from contract.formats import FORMATS
+from contract.formats.graph import Graph
 from contract.golden import Model
 from contract.manifest import Manifest
 from contract.signature import Signature
+from serving.metrics import Counts
 from serving.predictors import InChild, InProcess, Predictor
+from serving.quick import Quick, quick
 from serving.replies import ReplySchema
 from serving.requests import RequestSchema
 from serving.settings import ServeSettings
@@ -30,14 +33,30 @@ class Served:
     predictor: Predictor
     example: dict[str, Any]
     """What it answers for the signature's example row."""
+    counts: Counts
+    """What is counted of its requests."""
+    quick: Quick | None = None
+    """Answers the usual request; see `serving.quick`."""
+    headers: list[tuple[bytes, bytes]] = field(init=False)
+    """What every answer of it carries."""
+
+    def __post_init__(self) -> None:
+        """Prepare what does not change."""
+        headers = [(b"lectern-model", self.model.encode()), (b"lectern-version", b"%d" % self.version)]
+        object.__setattr__(self, "headers", headers)
 
     @property
     def model(self) -> str:
         """The model's name."""
         return self.manifest.model
 
+    @property
+    def size_bytes(self) -> int:
+        """The size of its model's file."""
+        return self.manifest.files[FORMATS[self.manifest.runtime.format].file].size
 
-def load(model: str, version: int, artifact: Artifact, settings: ServeSettings) -> Served:
+
+def load(model: str, version: int, artifact: Artifact, settings: ServeSettings, counts: Counts | None = None) -> Served:
     """Verify an artifact, load its model and have it reproduce its golden rows.
 
     Raises:
@@ -59,6 +78,7 @@ def load(model: str, version: int, artifact: Artifact, settings: ServeSettings) 
             warm=True,
         )
 
+    fast: Quick | None = None
     if kind.runs_code:
         child = start()
         try:
@@ -71,7 +91,9 @@ def load(model: str, version: int, artifact: Artifact, settings: ServeSettings) 
         loaded = kind.load(artifact.read(kind.file), manifest)
         replies, example = _prove(loaded, manifest.signature, rows, kind.tolerance)
         predictor = InProcess(loaded, golden.read(rows)[0], settings.predict_timeout_s)
-    return Served(version, manifest, schema, replies, predictor, example)
+        if isinstance(loaded, Graph) and loaded.one and predictor.cheap:
+            fast = quick(loaded.one, schema, replies, {"model": model, "version": version})
+    return Served(version, manifest, schema, replies, predictor, example, Counts() if counts is None else counts, fast)
 
 
 def _prove(model: Model, signature: Signature, rows: bytes, tolerance: float) -> tuple[ReplySchema, dict[str, Any]]:

@@ -5,122 +5,118 @@ body → rows that fit the signature → answers → JSON. Nothing on the way lo
 
 from __future__ import annotations
 
-import itertools
-import logging
-import secrets
-from urllib.parse import parse_qs
+import asyncio
+from collections.abc import Callable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic_core import to_json
 from starlette.types import Message, Receive, Scope, Send
 
+from contract.answers import Answers, Columns
+from serving.columns_form import is_columns_form, read_columns_form
 from serving.loading import Served
-from serving.problems import MEDIA_TYPE, UNFORESEEN, Problem
+from serving.negotiation import is_plain, too_large, wants_echo
+from serving.replies import Reply
+from serving.requests import RequestSchema, Row, Unlike
+from serving.responses import new_id, send_problem
+from serving.streams import answer_stream
 
-log = logging.getLogger("lectern.prediction")
+if TYPE_CHECKING:
+    from serving.registry import Registry
 
+T = TypeVar("T")
+
+ON_LOOP_BYTES = 8 << 10
+"""Longest body that is read, and answered, on the event loop: what takes longer would keep others waiting."""
 _JSON = b"application/json"
-_PROCESS = secrets.token_hex(6)
-_COUNTER = itertools.count(1)
+_JSON_TYPE = (b"content-type", _JSON)
 
 
 class Hangup(Exception):
     """The caller closed the connection before the request was complete."""
 
 
-async def predict(served: Served, scope: Scope, receive: Receive, send: Send, max_body_bytes: int) -> None:
+async def predict(served: Served, scope: Scope, receive: Receive, send: Send, registry: Registry) -> None:
     """Answer one request with one version."""
-    request_id = new_id()
+    began, request_id = perf_counter(), new_id()
     try:
-        echo = _wants_echo(scope["query_string"])
+        limit = registry.settings.max_body_bytes
+        if not is_plain(scope["headers"], limit):
+            status, rows = await answer_stream(served, scope, receive, send, request_id, registry.settings)
+            registry.observation.offer(served, status, perf_counter() - began, streamed=rows)
+            return
         with served.predictor.in_use():
-            body = await read_body(scope, receive, max_body_bytes)
-            rows, many = served.schema.read(body)
-            answers = await served.predictor.answer(served.schema.columns(rows))
-        found = served.replies.documents(answers)
-        for index, (row, document) in enumerate(zip(rows, found, strict=True)):
-            document["id"] = f"{request_id}-{index}" if many else request_id
-            document["warnings"] = served.schema.warnings(row)
-            if echo:
-                document["input"] = row
-        origin = {"model": served.model, "version": served.version}
-        answer = to_json({"predictions": found, **origin} if many else {**found[0], **origin})
+            message = await receive()
+            if message.get("more_body", False) or message["type"] == "http.disconnect":
+                message = await _all_of(message, receive, limit)
+            body, query = message["body"], scope["query_string"]
+            if len(body) > limit:
+                raise too_large(limit)
+            reply = None
+            if served.quick and not query and len(body) <= ON_LOOP_BYTES:
+                reply = served.quick(body, request_id)
+            if reply is None:
+                reply = await _at_length(served, body, request_id, query)
+        size = (b"content-length", b"%d" % len(reply.body))
+        headers = [_JSON_TYPE, size, *served.headers, (b"x-request-id", request_id.encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
     except Hangup:
-        return
+        registry.observation.offer(served, 0, perf_counter() - began)
     except Exception as error:  # noqa: BLE001  # whatever it is, who asked is told
-        await send_problem(error, request_id, send)
-        return
-
-    headers = [
-        (b"lectern-model", served.model.encode()),
-        (b"lectern-version", b"%d" % served.version),
-        (b"x-request-id", request_id.encode()),
-    ]
-    await send_body(200, _JSON, answer, headers, send)
+        status = await send_problem(error, request_id, send)
+        registry.observation.offer(served, status, perf_counter() - began)
+    else:
+        registry.observation.offer(served, 200, perf_counter() - began, reply)
 
 
-def new_id() -> str:
-    """A name for a request that no other request of any process has."""
-    return f"{_PROCESS}{next(_COUNTER):08x}"
+async def _at_length(served: Served, body: bytes, request_id: str, query: bytes) -> Reply:
+    """Answer any rows. What is large is read, and its answer written, beside the event loop."""
+    work = _here if len(body) <= ON_LOOP_BYTES else asyncio.to_thread
+    echo = wants_echo(query)
+    rows, columns, many = await work(_read, served.schema, body)
+    answers = await served.predictor.answer(columns)
+    unlike = served.schema.unlike(columns)
+    answer = await work(_written, served, answers, unlike, request_id, rows if echo else None, many)
+    return Reply(answer, rows, answers, unlike, request_id)
 
 
-def _wants_echo(query: bytes) -> bool:
-    if b"echo" not in query:
-        return False
-    match parse_qs(query.decode("latin-1"), keep_blank_values=True).get("echo"):
-        case None | ["false"]:
-            return False
-        case ["true"]:
-            return True
-    raise Problem(422, "invalid_request", "The parameter 'echo' is true or false.")
+async def _here(work: Callable[..., T], *given: Any) -> T:
+    return work(*given)
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole JSON body.
+def _read(schema: RequestSchema, body: bytes) -> tuple[list[Row], Columns, bool]:
+    rows, many = (read_columns_form(body, schema), True) if is_columns_form(body, schema) else schema.read(body)
+    return rows, schema.columns(rows), many
+
+
+def _written(
+    served: Served, answers: Answers, unlike: Unlike, request_id: str, echoed: list[Row] | None, many: bool
+) -> bytes:
+    found = served.replies.documents(answers)
+    for index, document in enumerate(found):
+        document["id"] = f"{request_id}-{index}" if many else request_id
+        document["warnings"] = unlike.get(index, ())
+        if echoed is not None:
+            document["input"] = echoed[index]
+    origin = {"model": served.model, "version": served.version}
+    return to_json({"predictions": found, **origin} if many else {**found[0], **origin})
+
+
+async def _all_of(message: Message, receive: Receive, limit: int) -> Message:
+    """The whole body of at most `limit` bytes, whose first part has come.
 
     Raises:
-        Problem: it is of another type, or larger than `limit` bytes.
+        Problem: it is larger.
         Hangup: the caller is gone.
     """
-    headers = dict(scope["headers"])
-    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
-    if kind != _JSON:
-        raise Problem(415, "unsupported_media_type", "Send JSON, with the header `Content-Type: application/json`.")
-    if b"content-encoding" in headers:
-        raise Problem(415, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")
-    too_large = Problem(
-        413,
-        "body_too_large",
-        f"The body has more than {limit:,} bytes; send fewer rows.",
-        headers={"connection": "close"},
-    )
-    length = headers.get(b"content-length", b"0")
-    if length.isdigit() and int(length) > limit:
-        raise too_large
     body = bytearray()
-    more = True
-    while more:
-        message: Message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Hangup
+    while message["type"] != "http.disconnect":
         body += message.get("body", b"")
-        if len(body) > limit:
-            raise too_large
-        more = message.get("more_body", False)
-    return bytes(body)
-
-
-async def send_problem(error: Exception, request_id: str, send: Send) -> None:
-    """Answer with the problem that stands for an error; one that nobody foresaw is logged."""
-    problem = Problem.of(error)
-    if problem.code == UNFORESEEN:
-        log.error("Request %s failed in an unforeseen way.", request_id, exc_info=error)
-    headers = [(b"x-request-id", request_id.encode())]
-    headers += [(name.encode(), value.encode()) for name, value in problem.headers.items()]
-    await send_body(problem.status, MEDIA_TYPE.encode(), problem.body(request_id), headers, send)
-
-
-async def send_body(status: int, kind: bytes, body: bytes, headers: list[tuple[bytes, bytes]], send: Send) -> None:
-    """Answer with a whole body."""
-    size = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind), size, *headers]})
-    await send({"type": "http.response.body", "body": body})
+        if len(body) > limit:  # no more of it is read
+            raise too_large(limit)
+        if not message.get("more_body", False):
+            return {"type": "http.request", "body": bytes(body)}
+        message = await receive()
+    raise Hangup

@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, InvalidStateError
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ from contract.golden import Model
 ON_LOOP_S = 0.001
 """Longest time that a prediction may hold the event loop."""
 MAX_BATCH_ROWS = 1_000
+_NOTHING = contextlib.nullcontext()
 
 
 class Predictor(Protocol):
@@ -35,6 +37,14 @@ class Predictor(Protocol):
 
     async def answer(self, columns: Columns) -> Answers:
         """Answer n rows.
+
+        Raises:
+            PredictionError: the model could not.
+        """
+        ...
+
+    def answer_blocking(self, columns: Columns) -> Answers:
+        """Answer n rows for a thread that may wait, not for the event loop's.
 
         Raises:
             PredictionError: the model could not.
@@ -54,9 +64,14 @@ class InProcess:
         self._timeout_s = timeout_s
         self._rows_on_loop = int(ON_LOOP_S / _seconds_a_row(model, sample))
 
+    @property
+    def cheap(self) -> bool:
+        """Whether one row is answered on the event loop."""
+        return self._rows_on_loop > 0
+
     def in_use(self) -> AbstractContextManager[None]:
         """Nothing to wait for: what a request uses stays in memory."""
-        return contextlib.nullcontext()
+        return _NOTHING
 
     async def answer(self, columns: Columns) -> Answers:
         """Answer n rows: on the loop when that is shorter than leaving it."""
@@ -67,6 +82,10 @@ class InProcess:
         except TimeoutError:
             raise _too_late(self._timeout_s) from None
 
+    def answer_blocking(self, columns: Columns) -> Answers:
+        """Answer n rows in the thread that asks."""
+        return self._model.answer(columns)
+
     def retire(self) -> None:
         """Nothing is held beside memory."""
 
@@ -75,20 +94,14 @@ class InProcess:
 class _Request:
     columns: Columns
     rows: int
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Answers]
+    future: Future[Answers]
 
     def settle(self, outcome: Answers | Exception) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is gone, and with it whoever asked
-            self.loop.call_soon_threadsafe(self._settle, outcome)
-
-    def _settle(self, outcome: Answers | Exception) -> None:
-        if self.future.done():  # the caller hung up
-            return
-        if isinstance(outcome, Exception):
-            self.future.set_exception(outcome)
-        else:
-            self.future.set_result(outcome)
+        with contextlib.suppress(InvalidStateError, RuntimeError):  # who asked hung up, or the loop is gone
+            if isinstance(outcome, Exception):
+                self.future.set_exception(outcome)
+            else:
+                self.future.set_result(outcome)
 
 
 class InChild:
@@ -120,13 +133,22 @@ class InChild:
 
     async def answer(self, columns: Columns) -> Answers:
         """Answer n rows."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answers] = loop.create_future()
-        self._requests.put(_Request(columns, count(columns), loop, future))
         try:
-            return await asyncio.wait_for(future, self._timeout_s)
+            return await asyncio.wait_for(asyncio.wrap_future(self._asked(columns)), self._timeout_s)
         except TimeoutError:
             raise _too_late(self._timeout_s) from None
+
+    def answer_blocking(self, columns: Columns) -> Answers:
+        """Answer n rows, waiting for their turn."""
+        try:
+            return self._asked(columns).result(self._timeout_s)
+        except TimeoutError:
+            raise _too_late(self._timeout_s) from None
+
+    def _asked(self, columns: Columns) -> Future[Answers]:
+        future: Future[Answers] = Future()
+        self._requests.put(_Request(columns, count(columns), future))
+        return future
 
     def retire(self) -> None:
         """End the child once nobody uses it."""

@@ -20,8 +20,10 @@ from typing import TypeVar
 from contract.errors import ArtifactError, LecternError, ModelNotFound, StoreError, VersionNotFound
 from contract.store import Store
 from serving.loading import Served, load
+from serving.observation import Observation
 from serving.settings import ServeSettings
 from serving.snapshot import Failure, ModelState, Snapshot, routes
+from serving.usage import Usage
 
 RETRY_S = 5.0
 STOP_S = 2.0
@@ -39,6 +41,8 @@ class Registry:
         self.store = store
         self.settings = settings
         self.snapshot = Snapshot()
+        self.observation = Observation(settings.shared_folder)
+        self._usage = Usage(settings)
         self._changing = threading.Lock()
         self._loading: dict[str, Future[None]] = {}
         self._pinning: dict[tuple[str, int], asyncio.Task[None]] = {}
@@ -51,6 +55,7 @@ class Registry:
         """Begin to look at the store; models appear in the snapshot as they are loaded."""
         self._loop = loop
         self._watcher.start()
+        self.observation.start()
 
     def stop(self) -> None:
         """Stop looking, and let go of every version."""
@@ -61,6 +66,7 @@ class Registry:
             served = [state.champion for state in self.snapshot.models.values() if state.champion]
             for version in (*served, *self.snapshot.pinned.values()):
                 version.predictor.retire()
+        self.observation.stop()
 
     @property
     def default_model(self) -> str | None:
@@ -128,10 +134,18 @@ class Registry:
             raise self._unservable(name, number) from error
         with self._changing:
             pinned = {**self.snapshot.pinned, (name, number): served}
-            gone = [pinned.pop(key) for key in list(pinned)[: -self.settings.pinned_versions]]
             self._replace(pinned=pinned, models={**self.snapshot.models, name: self._recovered(name, number)})
+            gone = self._put_away()
         for old in gone:
             old.predictor.retire()
+
+    def _put_away(self) -> list[Served]:
+        """Take the versions out of the snapshot that need not stay loaded; return them."""
+        pinned = dict(self.snapshot.pinned)
+        gone = [pinned.pop(key) for key in self._usage.surplus(pinned)]
+        if gone:
+            self._replace(pinned=pinned)
+        return gone
 
     def _watch(self) -> None:
         while True:
@@ -162,6 +176,10 @@ class Registry:
                 for name, versions in changed.items():
                     models[name] = replace(models.get(name, ModelState()), versions=versions)
                 self._replace(models=models)
+        with self._changing:
+            gone = self._put_away()
+        for old in gone:
+            self._retire(old)
         for name in found:
             if name not in self._loading and self._candidates(name):
                 self._loading[name] = self._in_thread(partial(self._refresh, name))
@@ -202,7 +220,8 @@ class Registry:
             return
 
     def _load(self, name: str, number: int) -> Served:
-        return load(name, number, self.store.artifact(name, number), self.settings)
+        counts = self.observation.sheet.of(name, number)
+        return load(name, number, self.store.artifact(name, number), self.settings, counts)
 
     def _in_thread(self, work: Callable[[], T]) -> Future[T]:
         """Do something in a thread, a few at a time; one that hangs does not keep the process from ending."""

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from itertools import repeat
+from typing import Any, NamedTuple
 
 from contract.answers import Answers
 from contract.errors import PredictionFailed
 from contract.signature import Output, as_key
+from serving.requests import Row, Unlike
 
 Document = dict[str, Any]
+
+
+class Reply(NamedTuple):
+    """The reply to one request, and what it says: the rows, the answers, the rows' warnings by number."""
+
+    body: bytes
+    rows: list[Row]
+    answers: Answers
+    unlike: Unlike
+    request_id: str
+
 
 _TYPES = {"float": "number", "integer": "integer", "boolean": "boolean", "string": "string"}
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
@@ -34,16 +47,18 @@ class ReplySchema:
         self._keys: tuple[str, ...] = ()
         """What the values of an answer or its scores are called."""
         self._place = {name: index for index, name in enumerate(output.classes)}
-        self._document: Callable[[Answers], list[Document]] = self._plain
+        self._scores = "probabilities" if output.scores == "probabilities" else "scores"
+        self.document: Callable[[Any, Any], Document] = self._plain
+        """Of the value and the scores of one answer; raises whatever Python raises where they are of another output."""
         if output.width is not None and output.task != "multilabel":
             if output.names:
-                self._keys, self._document = output.names, self._named
+                self._keys, self.document = output.names, self._named
         elif output.scores == "decisions" and output.task != "multilabel" and _is_single(answers):
-            self._document = self._single
+            self.document = self._single
         elif output.scores:
             self._keys = tuple(map(as_key, output.classes))
             with_confidence = output.scores == "probabilities" and output.task != "multilabel"
-            self._document = self._with_confidence if with_confidence else self._scored
+            self.document = self._with_confidence if with_confidence else self._scored
 
     def documents(self, answers: Answers) -> list[Document]:
         """The answers as callers get them, one a row.
@@ -52,17 +67,18 @@ class ReplySchema:
             PredictionFailed: they are not what the output says.
         """
         try:
-            return self._document(answers)
+            scores = repeat(None, len(answers.values)) if answers.scores is None else answers.scores
+            return [self.document(*pair) for pair in zip(answers.values, scores, strict=True)]
         except (LookupError, TypeError, ValueError):
             raise PredictionFailed("The model answered something that does not fit its signature.") from None
 
     def json_schema(self) -> dict[str, Any]:
         """The JSON schema of one document."""
         properties = {"prediction": self._prediction()}
-        scores, several = self.output.scores, self._document in (self._with_confidence, self._scored)
-        if self._document == self._with_confidence:
+        scores, several = self.output.scores, self.document in (self._with_confidence, self._scored)
+        if self.document == self._with_confidence:
             properties["confidence"] = _SHARE | {"description": "the probability of the predicted class"}
-        if self._document == self._single:
+        if self.document == self._single:
             properties["score"] = {"type": "number", "description": "the model's decision value"}
         elif several and scores == "probabilities":
             properties["probabilities"] = _object(self._keys, _SHARE)
@@ -92,32 +108,22 @@ class ReplySchema:
         cut = f", {output.classes[-1]!r} from {output.threshold:g} on" if output.threshold is not None else ""
         return one | {"description": f"the class{cut}"}
 
-    def _plain(self, answers: Answers) -> list[Document]:
-        return [{"prediction": value} for value in answers.values]
+    def _plain(self, value: Any, _: Any) -> Document:
+        return {"prediction": value}
 
-    def _named(self, answers: Answers) -> list[Document]:
-        return [{"prediction": dict(zip(self._keys, values, strict=True))} for values in answers.values]
+    def _named(self, values: Any, _: Any) -> Document:
+        return {"prediction": dict(zip(self._keys, values, strict=True))}
 
-    def _single(self, answers: Answers) -> list[Document]:
-        pairs = zip(answers.values, answers.scores or [], strict=True)
-        return [{"prediction": value, "score": score} for value, (score,) in pairs]
+    def _single(self, value: Any, scores: list[float]) -> Document:
+        (score,) = scores
+        return {"prediction": value, "score": score}
 
-    def _scored(self, answers: Answers) -> list[Document]:
-        name = "probabilities" if self.output.scores == "probabilities" else "scores"
-        keys, pairs = self._keys, zip(answers.values, answers.scores or [], strict=True)
-        return [{"prediction": value, name: dict(zip(keys, scores, strict=True))} for value, scores in pairs]
+    def _scored(self, value: Any, scores: list[float]) -> Document:
+        return {"prediction": value, self._scores: dict(zip(self._keys, scores, strict=True))}
 
-    def _with_confidence(self, answers: Answers) -> list[Document]:
-        keys, place = self._keys, self._place
-        pairs = zip(answers.values, answers.scores or [], strict=True)
-        return [
-            {
-                "prediction": value,
-                "confidence": shares[place[value]],
-                "probabilities": dict(zip(keys, shares, strict=True)),
-            }
-            for value, shares in pairs
-        ]
+    def _with_confidence(self, value: Any, scores: list[float]) -> Document:
+        shares = dict(zip(self._keys, scores, strict=True))
+        return {"prediction": value, "confidence": scores[self._place[value]], "probabilities": shares}
 
 
 def _is_single(answers: Answers) -> bool:

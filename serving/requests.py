@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError
@@ -15,7 +18,11 @@ from serving.fields import annotation, between, extremes, listed, observed, want
 from serving.problems import MAX_ERRORS, FieldError, Problem, shortened
 
 Row = dict[str, Any]
+Unlike = dict[int, list[dict[str, str]]]
+"""Warnings by number of a row."""
 
+LARGEST = 3.4028234663852886e38
+"""The largest number that fits every type of a graph."""
 _LONGEST_NAME = 80
 
 
@@ -26,7 +33,7 @@ class RequestSchema:
         self.signature = signature
         self.names = signature.names
         self.max_rows = max_rows
-        row = row_type(signature)
+        row = self._row = row_type(signature)
         self._one: TypeAdapter[Row] = TypeAdapter(row)
         self._many: TypeAdapter[list[Row]] = TypeAdapter(
             Annotated[list[row], FailFast(), Field(min_length=1, max_length=max_rows)]  # type: ignore[valid-type, arg-type]  # built at run time
@@ -34,6 +41,11 @@ class RequestSchema:
         self._fields = {field.name: field for field in signature.inputs}
         seen = [(field, *found) for field in signature.inputs if (found := observed(field)) and 0 not in field.shape]
         self._ranges = [(f.name, low, high, _outside(f, low, high)) for f, low, high in seen if f.type != "tensor"]
+        known = {name: (low, high, warning) for name, low, high, warning in self._ranges}
+        self.ranges = [known.get(name, (-LARGEST, LARGEST, {})) for name in self.names]
+        """Of each field the lowest and the highest number that the model saw, and the warning beyond them."""
+        self.read_one = self._one.validator.validate_json
+        """Reads a body of one row; raises pydantic's own errors."""
         self._tensors = [
             (f.name, low, high, len(f.shape), _outside(f, low, high)) for f, low, high in seen if f.type == "tensor"
         ]
@@ -55,9 +67,78 @@ class RequestSchema:
         except ValidationError as error:
             raise self._refusal(body, error) from None
 
+    @property
+    def hint(self) -> str:
+        """What to send."""
+        return f"send rows with {listed(self.names)}"
+
+    def check_names(self, names: Sequence[str]) -> Problem | None:
+        """What is wrong with names that stand above all rows, in whatever order."""
+        times = Counter(names)
+        twice = [name for name in self.names if times[name] > 1]
+        missing = [name for name in self.names if name not in times]
+        unknown = [name for name in times if name not in self._fields]
+        if not (twice or missing or unknown):
+            return None
+        found = [FieldError(field=n[:_LONGEST_NAME], code="duplicate_field", message=_twice(n)) for n in twice]
+        details = [("missing", name) for name in missing] + [("extra_forbidden", name) for name in unknown]
+        found += [self._field_error({"type": kind, "loc": (name,)}) for kind, name in details[:MAX_ERRORS]]
+        return _refusal_of(found[:MAX_ERRORS], len(twice) + len(details))
+
+    def check(self, rows: Sequence[Any], first: int) -> tuple[list[Row], Problem | None]:
+        """The rows before one that does not fit, and what is wrong with that one; `first` is the first one's number."""
+        try:
+            return self._any_number.validate_python(rows), None
+        except ValidationError as error:
+            details = error.errors(include_url=False, include_input=False)
+            place = int(details[0]["loc"][0])
+            return self._any_number.validate_python(rows[:place]), self._refused(details, in_list=True, first=first)
+
+    def check_lines(self, lines: Sequence[bytes], first: int) -> tuple[list[Row], Problem | None]:
+        """The same for rows that are still JSON, each one a line."""
+        # as one list they are read much faster; lines that are not whole objects could make rows across the commas
+        if all(line[:1] == b"{" and line[-1:] == b"}" for line in lines):
+            try:
+                rows = self._any_number.validate_json(b"[" + b"\n,".join(lines) + b"]")
+            except ValidationError:
+                pass
+            else:
+                if len(rows) == len(lines):
+                    return rows, None
+        rows = []
+        for number, line in enumerate(lines, first):
+            try:
+                rows.append(self._one.validate_json(line))
+            except ValidationError as error:
+                return rows, self._refused_line(line, number, error)
+        return rows, None
+
+    @cached_property
+    def _any_number(self) -> TypeAdapter[list[Row]]:
+        return TypeAdapter(Annotated[list[self._row], FailFast()])  # type: ignore[name-defined, arg-type]  # built at run time
+
     def columns(self, rows: list[Row]) -> Columns:
         """The rows by column."""
         return {name: [row[name] for row in rows] for name in self.names}
+
+    def unlike(self, columns: Columns) -> Unlike:
+        """By number, the rows that are unlike all that the model saw, each with the fields in which they are."""
+        found: dict[int, list[dict[str, str]]] = {}
+        for name, low, high, warning in self._ranges:
+            for i, value in enumerate(columns[name]):
+                if value is not None and not low <= value <= high:
+                    found.setdefault(i, []).append(warning)
+        for name, low, high, axes, warning in self._tensors:
+            for i, value in enumerate(columns[name]):
+                if value is not None:
+                    least, greatest = extremes(value, axes)
+                    if least < low or greatest > high:
+                        found.setdefault(i, []).append(warning)
+        for name, levels, warning in self._seen:
+            for i, value in enumerate(columns[name]):
+                if value is not None and value not in levels:
+                    found.setdefault(i, []).append(warning)
+        return found
 
     def warnings(self, row: Row) -> list[dict[str, str]]:
         """The fields of a row in which it is unlike all rows that the model saw."""
@@ -88,17 +169,26 @@ class RequestSchema:
         broken = details[0]["ctx"]["error"] if details[0]["type"] == "json_invalid" else _stray_constant(body)
         if broken:
             return Problem(400, "invalid_json", f"The body is not JSON: {broken}.")
-        # of an element of a tensor that may be of two types each says what is wrong
-        errors = {detail["loc"][: 2 if body.lstrip()[:1] == b"[" else 1]: detail for detail in reversed(details)}
-        found = [self._field_error(detail) for detail in [*reversed(errors.values())][:MAX_ERRORS]]
-        detail = found[0].message
-        if len(errors) > 1:
-            detail += f" There {'is 1 more error' if len(errors) == 2 else f'are {len(errors) - 1} more errors'}."
-        return Problem(422, "invalid_rows", detail, errors=found)
+        return self._refused(details, in_list=body.lstrip()[:1] == b"[")
 
-    def _field_error(self, detail: ErrorDetails) -> FieldError:
+    def _refused(self, details: Sequence[ErrorDetails], *, in_list: bool, first: int = 0) -> Problem:
+        # of an element of a tensor that may be of two types each says what is wrong
+        errors = {detail["loc"][: 2 if in_list else 1]: detail for detail in reversed(details)}
+        found = [self._field_error(detail, first) for detail in [*reversed(errors.values())][:MAX_ERRORS]]
+        return _refusal_of(found, len(errors))
+
+    def _refused_line(self, line: bytes, number: int, error: ValidationError) -> Problem:
+        details = error.errors(include_url=False, include_input=False)
+        broken = details[0]["ctx"]["error"] if details[0]["type"] == "json_invalid" else _stray_constant(line)
+        if broken:
+            return Problem(400, "invalid_json", f"Row {number} is not JSON: {broken}.")
+        for detail in details:
+            detail["loc"] = (number, *detail["loc"])
+        return self._refused(details, in_list=True)
+
+    def _field_error(self, detail: Mapping[str, Any], first: int = 0) -> FieldError:
         place = list(detail["loc"])
-        row = place.pop(0) if place and isinstance(place[0], int) else None
+        row = first + place.pop(0) if place and isinstance(place[0], int) else None
         field = self._fields.get(str(place[0])) if place else None
         name = str(place[0])[:_LONGEST_NAME] if place else ""
         code = (_TENSOR_CODES if place else _CODES).get(detail["type"]) or _CODES.get(detail["type"], "invalid")
@@ -150,6 +240,17 @@ def row_type(signature: Signature) -> Any:
     row = TypedDict("Row", {field.name: annotation(field) for field in signature.inputs})  # type: ignore[misc]
     row.__pydantic_config__ = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)  # type: ignore[attr-defined]
     return row
+
+
+def _refusal_of(errors: Sequence[FieldError], number: int) -> Problem:
+    detail, more = errors[0].message, number - 1
+    if more:
+        detail += f" There {'is 1 more error' if more == 1 else f'are {more} more errors'}."
+    return Problem(422, "invalid_rows", detail, errors=errors)
+
+
+def _twice(name: str) -> str:
+    return shortened(f"The column '{name[:_LONGEST_NAME]}' stands there twice.")
 
 
 def _outside(field: contract.Field, low: Any, high: Any) -> dict[str, str]:

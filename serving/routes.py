@@ -17,10 +17,11 @@ from contract.manifest import Manifest, Run, Runtime
 from contract.names import parse_version
 from contract.signature import Signature
 from serving.loading import Served
+from serving.metrics import exposition
 from serving.prediction import predict
 from serving.problems import Problem
 from serving.registry import Registry
-from serving.snapshot import CHAMPION, ModelState
+from serving.snapshot import CHAMPION, ModelState, Snapshot
 
 NOTEBOOK, REPORT = "notebook.ipynb", "report.html"
 _NOTEBOOK_TYPE = "application/x-ipynb+json"
@@ -86,7 +87,7 @@ class Predict:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Find the version that the path names, and answer with it."""
         served = await self._find(**scope["path_params"])
-        await predict(served, scope, receive, send, self.registry.settings.max_body_bytes)
+        await predict(served, scope, receive, send, self.registry)
 
     async def _find(self, model: str | None = None, version: str | None = None) -> Served:
         if model is None:
@@ -141,6 +142,13 @@ def create_router(registry: Registry) -> APIRouter:
             response.status_code = 503
         return found
 
+    @router.get("/metrics", tags=["health"], response_class=Response)
+    def metrics(request: Request) -> Response:
+        """What all workers have counted, as Prometheus reads it."""
+        accept = request.headers.get("accept", "")
+        content, content_type = exposition(registry.observation.sheets(), _champions(registry.snapshot), accept)
+        return Response(content, headers={"content-type": content_type})
+
     @router.get("/models", tags=["models"])
     def models() -> list[ModelDocument]:
         """What is served."""
@@ -183,11 +191,13 @@ def create_router(registry: Registry) -> APIRouter:
     return router
 
 
+def _champions(snapshot: Snapshot) -> dict[str, int | None]:
+    return {name: state.champion.version if state.champion else None for name, state in sorted(snapshot.models.items())}
+
+
 def _health(registry: Registry) -> Health:
     snapshot = registry.snapshot
-    models = {
-        name: state.champion.version if state.champion else None for name, state in sorted(snapshot.models.items())
-    }
+    models = _champions(snapshot)
     silent = [name for name, version in models.items() if version is None]
     loading = [name for name in silent if _state(snapshot.models[name]) == "loading"]
     if snapshot.trouble:

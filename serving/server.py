@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import signal
 import socket
+import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 from uvicorn.supervisors import Multiprocess
@@ -20,6 +24,7 @@ from serving.settings import ServeSettings
 KEEP_ALIVE_S = 75
 """Longer than proxies keep theirs, so that they never send on a connection that is being closed."""
 SHUTDOWN_S = 30
+_GC_THRESHOLDS = (10_000, 20, 100)
 
 
 def run(settings: ServeSettings) -> None:
@@ -31,8 +36,6 @@ def run(settings: ServeSettings) -> None:
     listener = bind(settings)
     host, port = listener.getsockname()[:2]
     settings = settings.model_copy(update={"port": port})
-    if settings.workers > 1:
-        os.environ.update({settings.variable(name): str(getattr(settings, name)) for name in settings.model_fields_set})
     config = uvicorn.Config(
         "serving.server:worker" if settings.workers > 1 else create_app(settings),
         factory=settings.workers > 1,
@@ -44,12 +47,14 @@ def run(settings: ServeSettings) -> None:
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     _show_log()
+    settle()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both signals end it in the same way
     stopping = threading.Event()
     threading.Thread(target=announce, args=(host, port, settings, stopping), daemon=True).start()
     try:
         if settings.workers > 1:
-            Multiprocess(config, sockets=[listener]).run()
+            with _shared(settings):
+                Multiprocess(config, sockets=[listener]).run()
         else:
             uvicorn.Server(config).run(sockets=[listener])
     except KeyboardInterrupt:  # uvicorn raises the signal again once it has shut down
@@ -60,10 +65,27 @@ def run(settings: ServeSettings) -> None:
     print("Stopped.")
 
 
+@contextmanager
+def _shared(settings: ServeSettings) -> Iterator[None]:
+    """Tell the workers the settings, by the environment, and give them a folder to share."""
+    with tempfile.TemporaryDirectory(prefix="lectern-", ignore_cleanup_errors=True) as folder:
+        given = settings.model_dump(include=settings.model_fields_set) | {"shared_folder": folder}
+        os.environ.update({settings.variable(name): str(value) for name, value in given.items()})
+        yield
+
+
 def worker() -> Lectern:
     """The service as the environment sets it: what each of several processes builds for itself."""
     _show_log()
+    settle()
     return create_app(ServeSettings.read(os.environ))
+
+
+def settle() -> None:
+    """Spare the garbage collector what stays: looking through all modules holds up every request."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 def bind(settings: ServeSettings) -> socket.socket:

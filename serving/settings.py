@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -26,6 +27,11 @@ class ServeSettings(Settings):
     predict_timeout_s: Seconds = Field(30, description="longest time a model may take to answer a request")
     pinned_versions: int = Field(
         4, ge=1, description="versions kept loaded beside the champions because a request named them"
+    )
+    pinned_bytes: int = Field(1 << 30, ge=1, description="most bytes of their model files together")
+    pinned_idle_s: Seconds = Field(600, description="how long one of them stays loaded when nobody asks for it")
+    shared_folder: Path | None = Field(
+        None, description="private folder in which the workers of one service share what they count"
     )
     max_body_bytes: int = Field(16 << 20, gt=0, description="largest body of a request")
     max_rows: int = Field(10_000, gt=0, description="most rows in one request")

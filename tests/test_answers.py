@@ -258,3 +258,48 @@ def test_labels_that_nobody_can_list_are_of_one_type(kind: Any) -> None:
 
 def test_probabilities_that_nobody_asked_for_are_left_out() -> None:
     assert from_model([1], [[0.2, 0.3, 0.5]], LABELS, 1) == Answers(["b"])
+
+
+# --- many rows at once
+
+
+@pytest.mark.parametrize(
+    ("values", "scores", "output"),
+    [
+        (np.array([1.5, -2.0]), None, REGRESSION),
+        (np.array([[1.5], [-2.0]], dtype=np.float32), None, REGRESSION),
+        (np.array([3, 4]), None, REGRESSION),
+        (np.array([2, 0]), None, LABELS),
+        (np.array(["yes", "no"], dtype=object), np.array([[0.25, 0.75], [1.0, 0.0]], dtype=np.float32), SHARES),
+        (None, np.array([[0.25, 0.75], [1.0, 0.0]]), CUT),
+        (None, np.array([0.25, 0.5]), CUT),
+        (None, np.array([[-1.0, 5.0, 5.0], [0.0, 0.0, 0.0]]), LARGEST),
+        (np.array([0, 2]), np.array([[0.5, -1.0, 0.0], [1.0, 2.0, 3.0]]), DECISIONS),
+        (np.array([[1, 2], [3, 4]]), None, Output(task="regression", width=2)),
+        (np.array([[1, 0, 1], [0, 0, 0]]), None, SOME),
+        (np.array([7, -1]), None, Output(task="classification", type="integer")),
+    ],
+)
+def test_many_rows_are_answered_as_few_are(values: Any, scores: Any, output: Output) -> None:
+    few = from_model(values, scores, output, 2)
+    many_values, many_scores = (None if given is None else np.concatenate([given] * 50) for given in (values, scores))
+    found = from_model(many_values, many_scores, output, 100)
+    assert found == few.take([0, 1] * 50)
+    assert repr(found) == repr(few.take([0, 1] * 50))  # equality does not tell 1 from 1.0
+    assert found.take([1, 0]) == few.take([1, 0])
+
+
+@pytest.mark.parametrize(
+    ("values", "scores", "output", "says"),
+    [
+        (np.full(100, np.nan), None, REGRESSION, "a number that is not finite"),
+        (np.ones(99), None, REGRESSION, "gave 99 answers for 100 rows"),
+        (np.full(100, 7), None, LABELS, "a class that its signature does not have"),
+        (np.full(100, "no"), np.full((100, 3), 0.5), SHARES, "one number per row and class"),
+        (None, np.full((100, 2), np.inf), CUT, "a number that is not finite"),
+        (np.ones((100, 3)), None, Output(task="regression", width=2), "did not give 2 values for each row"),
+    ],
+)
+def test_one_wrong_answer_among_many_is_found(values: Any, scores: Any, output: Output, says: str) -> None:
+    with pytest.raises(PredictionFailed, match=says):
+        from_model(values, scores, output, 100)

@@ -166,10 +166,8 @@ def test_a_prediction_that_fails_as_nobody_foresaw_is_a_problem_and_logged(
 ) -> None:
     with served(app) as client, caplog.at_level(logging.ERROR):
         predictor = app.registry.champion("double").predictor
-        predictor._model.session = None  # type: ignore[attr-defined]  # as damaged as it can be made from here
-        predictor._model.feed = None  # type: ignore[attr-defined]
-        del predictor._model.signature  # type: ignore[attr-defined]
-        response = client.post("/predict", json={"x": 1})
+        predictor._model = None  # type: ignore[attr-defined]  # as damaged as it can be made from here
+        response = client.post("/predict", json=[{"x": 1}])
         found = ProblemDocument.model_validate_json(response.content)
     assert (found.status, found.code) == (500, "internal_error")
     [record] = caplog.records

@@ -9,23 +9,17 @@ import contextlib
 import io
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-import numpy as np
-
-from contract.answers import Answers, Columns, count, from_model
-from contract.errors import FormatMismatch, PredictionFailed
+from contract.errors import FormatMismatch
 from contract.formats import boosters, modules
 from contract.formats.chain import Chain, parts
+from contract.formats.graph import Graph
 from contract.manifest import Manifest, Onnx
-from contract.signature import Output, Signature
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+from contract.signature import Signature
 
 FILE = "model.onnx"
 MATRIX = "rows"
-_FLOAT32_DECIMALS = 7
 _OPSET = 22
 """The newest set of operators that skl2onnx writes."""
 Dtype = Literal["float32", "float64"]
@@ -118,68 +112,6 @@ def load(content: bytes, manifest: Manifest) -> Graph:
     return Graph(session, manifest.signature, plan)
 
 
-class Graph:
-    """An ONNX session that answers rows."""
-
-    def __init__(self, session: InferenceSession, signature: Signature, plan: Onnx) -> None:
-        self.session = session
-        self.signature = signature
-        self.dtype = np.dtype(plan.dtype)
-        self.inputs = [node.name for node in session.get_inputs()]  # in order; the converter respells some names
-        self.whole = signature.inputs[0].type == "tensor"
-        self.feed = self._matrix if plan.layout == "matrix" else self._columns
-
-    def answer(self, columns: Columns) -> Answers:
-        """Answer n rows.
-
-        Raises:
-            PredictionFailed: the graph could not, or a number is too large for it.
-        """
-        output = self.signature.output
-        try:
-            found = self.session.run(None, self.feed(columns))  # a net has scores alone
-            values, scores = found[0], None
-            if output.scores:
-                scores = _shares(found[-1]) if output.scores == "probabilities" else _decisions(found[-1], output)
-            return from_model(values, scores, output, count(columns))
-        except PredictionFailed:
-            raise
-        except ArithmeticError:
-            raise PredictionFailed(f"A number is too large for the graph, which computes in {self.dtype}.") from None
-        except Exception as error:
-            raise PredictionFailed(f"The graph could not run these rows ({type(error).__name__}).") from error
-
-    @np.errstate(over="raise")  # what float32 cannot hold must not become infinite; as a decorator it costs the least
-    def _matrix(self, columns: Columns) -> dict[str, Any]:
-        # None becomes NaN in a float array
-        if self.whole:
-            return {self.inputs[0]: np.array(columns[self.signature.names[0]], dtype=self.dtype)}
-        matrix = np.array([columns[name] for name in self.signature.names], dtype=self.dtype)
-        return {self.inputs[0]: np.ascontiguousarray(matrix.T)}
-
-    @np.errstate(over="raise")
-    def _columns(self, columns: Columns) -> dict[str, Any]:
-        feed = {}
-        for name, field in zip(self.inputs, self.signature.inputs, strict=True):
-            dtype = self.dtype if field.type in _NUMERIC else _TYPES[field.type][1]
-            feed[name] = np.array(columns[field.name], dtype=dtype).reshape(-1, 1)
-        return feed
-
-
-def _shares(found: Any) -> Any:
-    """Probabilities without what float32 added to them: 1.0 where a hundred trees agree, not 0.9999993."""
-    if found.dtype != np.float32 or found.ndim == 1 or found.shape[1] == 1:
-        return found
-    shares = found.astype(np.float64)
-    return (shares / shares.sum(axis=1, keepdims=True)).round(_FLOAT32_DECIMALS)
-
-
-def _decisions(found: Any, output: Output) -> Any:
-    """Decision values as the fitted object gives them: of two classes only the second one's."""
-    pairs = output.rule == "predict" and found.ndim == 2 and found.shape[1] == 2 == len(output.classes)
-    return found[:, 1] if pairs else found
-
-
 def _steps(chain: Chain) -> list[Any]:
     return [*chain.before, *([] if chain.model is None else [chain.model])]
 
@@ -190,11 +122,11 @@ def _last(step: Any) -> Any:
 
 
 _NUMERIC = ("float", "integer", "tensor")
-_TYPES: dict[str, tuple[str, Any]] = {
-    **dict.fromkeys(_NUMERIC, ("", None)),
-    "boolean": ("BooleanTensorType", np.bool_),
-    "string": ("StringTensorType", np.object_),
-    "category": ("StringTensorType", np.object_),
+_TYPES: dict[str, str] = {
+    **dict.fromkeys(_NUMERIC, ""),
+    "boolean": "BooleanTensorType",
+    "string": "StringTensorType",
+    "category": "StringTensorType",
 }
 _NUMBERS = {"float32": "FloatTensorType", "float64": "DoubleTensorType"}
 
@@ -206,5 +138,5 @@ def _initial_types(signature: Signature, plan: Onnx) -> list[tuple[str, Any]]:
         first = signature.inputs[0]
         width = first.shape if first.type == "tensor" else (len(signature.inputs),)
         return [(MATRIX, getattr(data_types, _NUMBERS[plan.dtype])([None, *width]))]
-    kinds = [_NUMBERS[plan.dtype] if f.type in _NUMERIC else _TYPES[f.type][0] for f in signature.inputs]
+    kinds = [_NUMBERS[plan.dtype] if f.type in _NUMERIC else _TYPES[f.type] for f in signature.inputs]
     return [(name, getattr(data_types, kind)([None, 1])) for name, kind in zip(signature.names, kinds, strict=True)]

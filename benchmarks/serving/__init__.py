@@ -1,0 +1,1 @@
+"""What serving costs: ours against a bare echo, the textbook apps and the servers that others wrote; `make bench`."""

@@ -1,0 +1,139 @@
+"""Metrics: what a process has counted of each version's requests, and how Prometheus reads it.
+
+Counting is a few additions on the event loop; what Prometheus reads is made when it asks. The counts of a version stay
+when the version goes, and those of a worker when the worker does.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+from pydantic import TypeAdapter
+
+BOUNDS_S = (50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+"""The upper ends of the latency histogram, in seconds."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What was counted of one version."""
+
+    statuses: dict[int, int] = field(default_factory=lambda: dict.fromkeys((0, 2, 4, 5), 0))
+    """Requests by the class of their status: 2, 4 or 5; 0 where the caller was gone before."""
+    rows: int = 0
+    seconds: float = 0.0
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
+    """Requests by latency: up to each bound, and above the last."""
+    predictions: Counter[str] = field(default_factory=Counter)
+    """Rows by predicted class."""
+    warnings: Counter[str] = field(default_factory=Counter)
+    """Warnings by field."""
+
+    def request(self, status: int, rows: int, seconds: float) -> None:
+        """Count one request."""
+        self.statuses[status // 100] += 1
+        self.buckets[bisect_left(BOUNDS_S, seconds)] += 1
+        self.seconds += seconds
+        self.rows += rows
+
+    def add(self, other: Counts) -> None:
+        """Take in what another process counted of the same version."""
+        self.rows += other.rows
+        self.seconds += other.seconds
+        self.buckets = [mine + theirs for mine, theirs in zip(self.buckets, other.buckets, strict=True)]
+        self.statuses = {status: self.statuses[status] + number for status, number in other.statuses.items()}
+        self.predictions.update(other.predictions)
+        self.warnings.update(other.warnings)
+
+
+@dataclass(slots=True)
+class Sheet:
+    """All counts of one process."""
+
+    versions: dict[str, dict[int, Counts]] = field(default_factory=dict)
+    """By model and version."""
+    dropped: int = 0
+    """Rows that were answered but not observed, because the queue was full."""
+
+    def of(self, model: str, version: int) -> Counts:
+        """The counts of one version, from now on there."""
+        return self.versions.setdefault(model, {}).setdefault(version, Counts())
+
+    def add(self, other: Sheet) -> None:
+        """Take in what another process counted."""
+        self.dropped += other.dropped
+        for model, versions in other.versions.items():
+            for version, counts in versions.items():
+                self.of(model, version).add(counts)
+
+
+SHEET = TypeAdapter(Sheet)
+"""Reads and writes a sheet as JSON."""
+
+
+def exposition(sheets: Iterable[Sheet], champions: dict[str, int | None], accept: str) -> tuple[bytes, str]:
+    """What Prometheus reads, and its content type: all workers' counts together, and which versions answer."""
+    from prometheus_client import CollectorRegistry
+    from prometheus_client.exposition import choose_encoder
+
+    total = Sheet()
+    for sheet in sheets:
+        total.add(sheet)
+    registry = CollectorRegistry()
+    registry.register(_Collector(total, champions))  # type: ignore[arg-type]  # it only needs `collect`
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type
+
+
+class _Collector:
+    """The families of one answer to Prometheus."""
+
+    def __init__(self, total: Sheet, champions: dict[str, int | None]) -> None:
+        self.total = total
+        self.champions = champions
+
+    def collect(self) -> Iterator[object]:
+        """The families, as prometheus-client takes them."""
+        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+        labels = ["model", "version"]
+        requests = CounterMetricFamily(
+            "lectern_requests", "Prediction requests by class of status.", labels=[*labels, "status"]
+        )
+        rows = CounterMetricFamily("lectern_rows", "Rows answered.", labels=labels)
+        seconds = HistogramMetricFamily(
+            "lectern_request_seconds", "Time from a request's head to its answer.", labels=labels
+        )
+        predictions = CounterMetricFamily(
+            "lectern_predictions", "Rows by predicted class.", labels=[*labels, "prediction"]
+        )
+        warnings = CounterMetricFamily(
+            "lectern_warnings", "Rows unlike all that the model saw, by field.", labels=[*labels, "field"]
+        )
+        for model, versions in sorted(self.total.versions.items()):
+            for version, counts in sorted(versions.items()):
+                key = [model, str(version)]
+                for status, number in sorted(counts.statuses.items()):
+                    requests.add_metric([*key, f"{status}xx" if status else "gone"], number)
+                rows.add_metric(key, counts.rows)
+                bounds = [*map(str, BOUNDS_S), "+Inf"]
+                seconds.add_metric(key, list(zip(bounds, accumulate(counts.buckets), strict=True)), counts.seconds)
+                for name, number in sorted(counts.predictions.items()):
+                    predictions.add_metric([*key, name], number)
+                for name, number in sorted(counts.warnings.items()):
+                    warnings.add_metric([*key, name], number)
+        champion = GaugeMetricFamily(
+            "lectern_champion_version", "The version that answers; 0 where none does.", labels=["model"]
+        )
+        for model, answering in sorted(self.champions.items()):
+            champion.add_metric([model], answering or 0)
+        dropped = CounterMetricFamily(
+            "lectern_unobserved_rows",
+            "Rows answered but not observed, as the queue was full.",
+            value=self.total.dropped,
+        )
+        yield from (requests, rows, seconds, predictions, warnings, champion, dropped)

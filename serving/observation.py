@@ -1,0 +1,134 @@
+"""Observation: what was answered goes through a bounded queue to a thread, which looks at it in its own time.
+
+Of workers that share a folder each leaves its counts there, so that any of them can tell all.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from contract.signature import as_key
+from serving.loading import Served
+from serving.metrics import SHEET, Sheet
+from serving.replies import Reply
+
+MOST_ROWS = 100_000
+"""Rows that wait to be looked at; what comes beyond them is answered but not observed."""
+_EVERY_S = 0.25
+_AT_ONCE, _PAUSE_S = 200, 0.001
+"""Requests that are looked at before the event loop gets its turn: some 50 µs."""
+_PREFIX = "counts-"
+
+log = logging.getLogger("lectern.observation")
+
+
+Request = tuple[Served, int, float, int, Reply | None]
+"""A request that has been dealt with: by which version, its status (0 where the caller was gone), seconds and rows."""
+
+
+class Observation:
+    """All that one process has seen. `offer` is the event loop's."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Begin to look.
+
+        Args:
+            folder: where workers leave their counts; None where there is one alone.
+        """
+        self.sheet = Sheet()
+        self._folder = folder
+        self._queue: deque[Request] = deque()
+        self._offered = self._taken = 0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="lectern-observe", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look at what is offered."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look at what is left, and end."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def offer(
+        self, served: Served, status: int, seconds: float, reply: Reply | None = None, *, streamed: int = 0
+    ) -> None:
+        """Have a request and its reply looked at; where there is no room for its rows it is only counted.
+
+        Of a stream only the number of its rows is known.
+        """
+        rows = streamed if reply is None else len(reply.rows)
+        self._offered += rows
+        if reply is not None and self._offered - self._taken > MOST_ROWS:
+            self.sheet.dropped += rows
+            reply = None
+        self._queue.append((served, status, seconds, rows, reply))
+
+    def sheets(self) -> Iterator[Sheet]:
+        """The counts of this process, and those of the other workers, also of such as have ended."""
+        yield SHEET.validate_json(SHEET.dump_json(self.sheet))  # in one go, while others count
+        for path in self._folder.glob(f"{_PREFIX}*.json") if self._folder else ():
+            if path != self._file:
+                try:
+                    yield SHEET.validate_json(path.read_bytes())
+                except (OSError, ValidationError):
+                    log.warning("The counts of another worker cannot be read: %s", path.name)
+
+    @property
+    def _file(self) -> Path:
+        assert self._folder is not None  # asked only where there is one
+        return self._folder / f"{_PREFIX}{os.getpid()}.json"
+
+    def _watch(self) -> None:
+        written = b""
+        last = False
+        while not last:
+            last = self._stopping.wait(_EVERY_S)
+            self._look()
+            if self._folder is not None and (content := SHEET.dump_json(self.sheet)) != written:
+                written = content
+                self._leave(content)
+
+    def _look(self) -> None:
+        while self._queue:
+            some = [self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))]
+            tally(some)
+            self._taken += sum(rows for *_, rows, _ in some)
+            time.sleep(_PAUSE_S)
+
+    def _leave(self, content: bytes) -> None:
+        beside = self._file.with_suffix(f".{time.monotonic_ns()}")
+        try:
+            beside.write_bytes(content)
+            beside.replace(self._file)
+        except OSError as error:
+            log.warning("The counts of this worker cannot be written: %s.", error.strerror)
+
+
+def tally(some: Iterable[Request]) -> None:
+    """Count requests, the classes that were predicted, and the fields of warnings."""
+    predicted: dict[Served, list[Any]] = {}
+    for served, status, seconds, rows, reply in some:
+        served.counts.request(status, rows, seconds)
+        if reply is not None:
+            predicted.setdefault(served, []).extend(reply.answers.values)
+            for warnings in reply.unlike.values():
+                served.counts.warnings.update(warning["field"] for warning in warnings)
+    for served, values in predicted.items():
+        output = served.manifest.signature.output
+        if output.classes:
+            several = output.task == "multilabel" or output.width is not None
+            times = Counter(chain.from_iterable(values) if several else values)
+            served.counts.predictions.update({as_key(value): number for value, number in times.items()})
