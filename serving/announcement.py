@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
-import threading
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,13 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Past any proxy that the environment names: this asks the machine it runs on."""
 
 
-def announce(host: str, port: int, settings: ServeSettings, stopping: threading.Event) -> None:
-    """Wait until the service has read its store, then print where it is and how to ask it."""
+def announce(host: str, port: int, settings: ServeSettings, stopped: Callable[[float], bool]) -> None:
+    """Wait until the service has read its store, then print where it is and how to ask it.
+
+    `stopped` waits for so many seconds, or until the service stops, and says whether it has.
+    """
     address = f"http://{_reachable(host)}:{port}"
-    while not stopping.wait(_EVERY_S):
+    while not stopped(_EVERY_S):
         health, models = _get(f"{address}/health"), _get(f"{address}/models")
         if not health or models is None or "loading" in (health["status"], *(model["state"] for model in models)):
             continue

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
 
 from pydantic import TypeAdapter
 
 BOUNDS_S = (50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """The upper ends of the latency histogram, in seconds."""
+
+
+_bucket = partial(bisect_left, BOUNDS_S)
 
 
 @dataclass(slots=True)
@@ -33,12 +37,13 @@ class Counts:
     warnings: Counter[str] = field(default_factory=Counter)
     """Warnings by field."""
 
-    def request(self, status: int, rows: int, seconds: float) -> None:
-        """Count one request."""
-        self.statuses[status // 100] += 1
-        self.buckets[bisect_left(BOUNDS_S, seconds)] += 1
-        self.seconds += seconds
+    def requests(self, status: int, seconds: Sequence[float], rows: int) -> None:
+        """Count requests of one class of status, by how many seconds they took, and the rows they brought."""
+        self.statuses[status // 100] += len(seconds)
         self.rows += rows
+        self.seconds += sum(seconds)
+        for bucket, number in Counter(map(_bucket, seconds)).items():
+            self.buckets[bucket] += number
 
     def add(self, other: Counts) -> None:
         """Take in what another process counted of the same version."""

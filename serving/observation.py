@@ -103,9 +103,7 @@ class Observation:
 
     def _look(self) -> None:
         while self._queue:
-            some = [self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))]
-            tally(some)
-            self._taken += sum(rows for *_, rows, _ in some)
+            self._taken += tally([self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))])
             time.sleep(_PAUSE_S)
 
     def _leave(self, content: bytes) -> None:
@@ -117,18 +115,26 @@ class Observation:
             log.warning("The counts of this worker cannot be written: %s.", error.strerror)
 
 
-def tally(some: Iterable[Request]) -> None:
-    """Count requests, the classes that were predicted, and the fields of warnings."""
+def tally(some: Iterable[Request]) -> int:
+    """Count requests, the classes that were predicted, and the fields of warnings; return how many rows there were."""
+    total = 0
+    seconds: dict[tuple[Served, int], list[float]] = {}
+    found: dict[tuple[Served, int], int] = {}
     predicted: dict[Served, list[Any]] = {}
-    for served, status, seconds, rows, reply in some:
-        served.counts.request(status, rows, seconds)
+    for served, status, took, rows, reply in some:
+        total += rows
+        seconds.setdefault((served, status), []).append(took)
         if reply is not None:
             predicted.setdefault(served, []).extend(reply.answers.values)
             for warnings in reply.unlike.values():
                 served.counts.warnings.update(warning["field"] for warning in warnings)
+        found[served, status] = found.get((served, status), 0) + rows
+    for (served, status), times in seconds.items():
+        served.counts.requests(status, times, found[served, status])
     for served, values in predicted.items():
         output = served.manifest.signature.output
         if output.classes:
             several = output.task == "multilabel" or output.width is not None
-            times = Counter(chain.from_iterable(values) if several else values)
-            served.counts.predictions.update({as_key(value): number for value, number in times.items()})
+            classes = Counter(chain.from_iterable(values) if several else values)
+            served.counts.predictions.update({as_key(value): number for value, number in classes.items()})
+    return total

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import secrets
+from functools import cache
 
 from starlette.types import Send
 
@@ -12,13 +14,18 @@ from serving.problems import MEDIA_TYPE, UNFORESEEN, Problem
 
 log = logging.getLogger("lectern.prediction")
 
-_PROCESS = secrets.token_hex(6)
 _COUNTER = itertools.count(1)
 
 
 def new_id() -> str:
     """A name for a request that no other request of any process has."""
-    return f"{_PROCESS}{next(_COUNTER):08x}"
+    return f"{_name_of(os.getpid())}{next(_COUNTER):08x}"
+
+
+@cache
+def _name_of(_: int) -> str:
+    """A name for a process: workers begin as copies of one."""
+    return secrets.token_hex(6)
 
 
 async def send_problem(error: Exception, request_id: str, send: Send) -> int:

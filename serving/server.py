@@ -5,15 +5,20 @@ from __future__ import annotations
 import errno
 import gc
 import logging
+import multiprocessing
 import os
 import signal
 import socket
+import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import uvicorn
+import uvicorn._subprocess
 from uvicorn.supervisors import Multiprocess
 
 from contract.errors import SettingsRefused
@@ -25,6 +30,8 @@ KEEP_ALIVE_S = 75
 """Longer than proxies keep theirs, so that they never send on a connection that is being closed."""
 SHUTDOWN_S = 30
 _GC_THRESHOLDS = (10_000, 20, 100)
+_FORKS = sys.platform == "linux"
+"""Whether workers may begin as copies of the process that starts them, which is sure to have no other thread."""
 
 
 def run(settings: ServeSettings) -> None:
@@ -47,15 +54,17 @@ def run(settings: ServeSettings) -> None:
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     _show_log()
-    settle()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both signals end it in the same way
     stopping = threading.Event()
-    threading.Thread(target=announce, args=(host, port, settings, stopping), daemon=True).start()
+    announcing = partial(announce, host, port, settings)
+    if settings.workers == 1 or not _FORKS:
+        threading.Thread(target=announcing, args=[stopping.wait], daemon=True).start()
     try:
         if settings.workers > 1:
-            with _shared(settings):
+            with _shared(settings), _copied(announcing) if _FORKS else nullcontext():
                 Multiprocess(config, sockets=[listener]).run()
         else:
+            settle()
             uvicorn.Server(config).run(sockets=[listener])
     except KeyboardInterrupt:  # uvicorn raises the signal again once it has shut down
         pass
@@ -74,10 +83,44 @@ def _shared(settings: ServeSettings) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _copied(announcing: Callable[[Callable[[float], bool]], None]) -> Iterator[None]:
+    """Have workers begin as copies of this process: what all of them have imported is in memory once.
+
+    It must not have a second thread then, so the announcement is made by a copy, too.
+    """
+    import onnxruntime  # noqa: F401
+    import uvicorn.loops.uvloop
+    import uvicorn.protocols.http.httptools_impl
+
+    settle()
+    context = multiprocessing.get_context("fork")
+    uvicorn._subprocess.spawn = context  # type: ignore[assignment]  # it has no setting for it
+    announcer = context.Process(target=_announce_apart, args=[announcing], daemon=True)
+    announcer.start()
+    try:
+        yield
+    finally:
+        announcer.kill()
+
+
+def _announce_apart(announcing: Callable[[Callable[[float], bool]], None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):  # they are for the process that will end this one
+        signal.signal(number, signal.SIG_IGN)
+    parent = os.getppid()
+
+    def orphaned(after_s: float) -> bool:
+        time.sleep(after_s)
+        return os.getppid() != parent
+
+    announcing(orphaned)
+
+
 def worker() -> Lectern:
     """The service as the environment sets it: what each of several processes builds for itself."""
     _show_log()
-    settle()
+    gc.freeze()  # without looking through it, which would make pages of it this worker's own
+    gc.set_threshold(*_GC_THRESHOLDS)
     return create_app(ServeSettings.read(os.environ))
 
 

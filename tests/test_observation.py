@@ -127,7 +127,7 @@ def test_workers_leave_their_counts_for_each_other_and_for_when_they_are_gone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = Sheet()
-    other.of("iris", 1).request(200, 5, 0.001)
+    other.of("iris", 1).requests(200, [0.001], 5)
     other.of("iris", 2).predictions["yes"] += 1
     (tmp_path / "counts-1.json").write_bytes(SHEET.dump_json(other))
     (tmp_path / "counts-2.json").write_bytes(b"{")
@@ -163,5 +163,5 @@ def test_openmetrics_is_spoken_to_who_asks_for_it() -> None:
 @pytest.mark.parametrize(("seconds", "bucket"), [(0.0, 0), (50e-6, 0), (51e-6, 1), (10.0, 16), (11.0, len(BOUNDS_S))])
 def test_a_latency_falls_into_the_bucket_that_ends_above_it(seconds: float, bucket: int) -> None:
     counts = Counts()
-    counts.request(200, 1, seconds)
+    counts.requests(200, [seconds], 1)
     assert counts.buckets.index(1) == bucket

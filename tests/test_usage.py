@@ -18,7 +18,7 @@ def versions(*sizes: int) -> dict[Key, Any]:
 
 
 def ask(served: Any) -> None:
-    served.counts.request(200, 1, 0.1)
+    served.counts.requests(200, [0.1], 1)
 
 
 @pytest.fixture
