@@ -57,11 +57,13 @@ class Child:
         load_timeout_s: float,
         answer_timeout_s: float,
         warm: bool = False,
+        shared: Path | None = None,
     ) -> None:
         """Start the process and have it load the file, which it verifies first.
 
         A `warm` child is forked from a process that has the usual packages imported: the first one starts that process
         (seconds), every further one takes milliseconds and shares its memory. Any other begins as a new interpreter.
+        Children with a folder to share, which has to be theirs alone, share the model's arrays as well.
 
         Raises:
             ArtifactError: the file could not be verified or loaded, or not in `load_timeout_s`.
@@ -75,7 +77,8 @@ class Child:
             self._socket.close()
             raise LoadFailed(f"No process for the model could be started: {error.strerror}.") from error
         try:
-            self._ask({"folder": str(artifact.folder.absolute()), "format": format_name}, load_timeout_s)
+            order = {"folder": str(artifact.folder.absolute()), "format": format_name}
+            self._ask(order | ({"shared": str(shared)} if shared else {}), load_timeout_s)
         except ModelCrashed:
             raise LoadFailed("The process of the model died while it loaded the file.") from None
         except DeadlineExceeded:
@@ -211,7 +214,12 @@ def _live(parent: socket.socket) -> None:
         try:
             artifact = Artifact(Path(order["folder"]))
             kind = FORMATS[order["format"]]
-            model = kind.load(artifact.read(kind.file), artifact.manifest)
+            content, manifest = artifact.read(kind.file), artifact.manifest
+            if kind.load_shared and "shared" in order:
+                model = kind.load_shared(content, manifest, Path(order["shared"]))
+            else:
+                model = kind.load(content, manifest)
+            del content  # it may be large
         except ArtifactError as error:
             _send(parent, _as_document(error))
             return

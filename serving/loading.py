@@ -76,6 +76,7 @@ def load(model: str, version: int, artifact: Artifact, settings: ServeSettings, 
             load_timeout_s=settings.load_timeout_s,
             answer_timeout_s=settings.predict_timeout_s,
             warm=True,
+            shared=settings.shared_folder,
         )
 
     fast: Quick | None = None

@@ -77,7 +77,7 @@ async def _at_length(served: Served, body: bytes, request_id: str, query: bytes)
     echo = wants_echo(query)
     rows, columns, many = await work(_read, served.schema, body)
     answers = await served.predictor.answer(columns)
-    unlike = served.schema.unlike(columns)
+    unlike = await work(served.schema.unlike, columns)
     answer = await work(_written, served, answers, unlike, request_id, rows if echo else None, many)
     return Reply(answer, rows, answers, unlike, request_id)
 

@@ -22,6 +22,7 @@ import uvicorn._subprocess
 from uvicorn.supervisors import Multiprocess
 
 from contract.errors import SettingsRefused
+from contract.formats import onnx
 from serving.announcement import announce
 from serving.app import Lectern, create_app
 from serving.settings import ServeSettings
@@ -89,10 +90,10 @@ def _copied(announcing: Callable[[Callable[[float], bool]], None]) -> Iterator[N
 
     It must not have a second thread then, so the announcement is made by a copy, too.
     """
-    import onnxruntime  # noqa: F401
     import uvicorn.loops.uvloop
     import uvicorn.protocols.http.httptools_impl
 
+    onnx.get_ready()
     settle()
     context = multiprocessing.get_context("fork")
     uvicorn._subprocess.spawn = context  # type: ignore[assignment]  # it has no setting for it

@@ -10,7 +10,7 @@ from benchmarks.serving.results import Results
 from benchmarks.serving.rounds import ALONE, Bench
 from benchmarks.serving.servers import BY_NAME
 
-TO_ECHO = 0.45
+TO_ECHO = 0.25
 """Least share of the echo's requests per second with one row at 16 connections."""
 TO_ALONE = 0.5
 """Least share of the rows per second that parse, predict and encode reach alone."""

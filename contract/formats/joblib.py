@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +20,8 @@ from contract.signature import Signature
 
 FILE = "model.joblib"
 _PICKLE = b"\x80"
+_WORTH_SHARING = 1 << 20
+"""Bytes of a file from which on its arrays are shared."""
 _NOTEBOOK = "__main__"
 
 
@@ -75,12 +79,36 @@ def load(content: bytes, manifest: Manifest) -> FittedObject:
         EnvironmentMismatch: a package it needs is not installed here.
         LoadFailed: unpickling raised.
     """
+    return _loaded(content, manifest, io.BytesIO(content))
+
+
+def load_shared(content: bytes, manifest: Manifest, folder: Path) -> FittedObject:
+    """Load it as `load` does, but so that its arrays are in memory once for all processes that share `folder`.
+
+    The folder has to be theirs alone: the arrays stay in a file there, and who could write to it could change them.
+    """
+    if len(content) < _WORTH_SHARING:
+        return load(content, manifest)
+    path = folder / f"{hashlib.sha256(content).hexdigest()}.joblib"
+    try:
+        if not path.exists():
+            beside = path.with_suffix(f".{os.getpid()}")
+            beside.write_bytes(content)
+            beside.replace(path)
+    except OSError:  # no room: each then has its own
+        return load(content, manifest)
+    return _loaded(content, manifest, path)
+
+
+def _loaded(content: bytes, manifest: Manifest, source: Path | io.BytesIO) -> FittedObject:
     if not content.startswith(_PICKLE):
         raise FormatMismatch(f"{FILE} is not in joblib's format.")
     try:
         import joblib
 
-        return FittedObject(joblib.load(io.BytesIO(content)), manifest.signature)
+        # mapped arrays may be written to, by this process for itself: not every estimator takes what is read-only
+        mode = "c" if isinstance(source, Path) else None
+        return FittedObject(joblib.load(source, mmap_mode=mode), manifest.signature)
     except ModuleNotFoundError as error:
         raise EnvironmentMismatch(
             f"The model needs the package '{error.name}', which is not installed here; "

@@ -89,6 +89,11 @@ def _converted(steps: Sequence[Any], signature: Signature, plan: Onnx) -> Any:
         )
 
 
+def get_ready() -> None:
+    """Import what `load` needs."""
+    import onnxruntime  # noqa: F401
+
+
 def load(content: bytes, manifest: Manifest) -> Graph:
     """Load a graph from the bytes of its file.
 
