@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,7 @@ from contract import golden
 from contract.artifact import Artifact
 from contract.child import Child
 from contract.errors import ManifestInvalid, PredictionError, SelfTestFailed
-from contract.formats import FORMATS
+from contract.formats import FORMATS, onnx
 from contract.formats.graph import Graph
 from contract.golden import Model
 from contract.manifest import Manifest
@@ -89,9 +90,15 @@ def load(model: str, version: int, artifact: Artifact, settings: ServeSettings, 
             raise
         predictor: Predictor = InChild(child, start, settings.predict_timeout_s)
     else:
-        loaded = kind.load(artifact.read(kind.file), manifest)
+        content, sample = artifact.read(kind.file), golden.read(rows)[0]
+        loaded = kind.load(content, manifest)
         replies, example = _prove(loaded, manifest.signature, rows, kind.tolerance)
-        predictor = InProcess(loaded, golden.read(rows)[0], settings.predict_timeout_s)
+        predictor = InProcess(loaded, sample, settings.predict_timeout_s)
+        threads = (os.cpu_count() or 1) // settings.workers
+        if isinstance(loaded, Graph) and not predictor.cheap and threads > 1:  # what takes long may use more cores
+            loaded = onnx.load(content, manifest, threads)
+            _prove(loaded, manifest.signature, rows, kind.tolerance)
+            predictor = InProcess(loaded, sample, settings.predict_timeout_s)
         if isinstance(loaded, Graph) and loaded.one and predictor.cheap:
             fast = quick(loaded.one, schema, replies, {"model": model, "version": version})
     return Served(version, manifest, schema, replies, predictor, example, Counts() if counts is None else counts, fast)

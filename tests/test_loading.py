@@ -67,6 +67,20 @@ def test_a_graph_answers_in_this_process(store: Store) -> None:
     assert set(model_processes(os.getpid())) <= before
 
 
+@pytest.mark.parametrize(("workers", "longest_s", "threads"), [(1, 0.0, 4), (2, 0.0, 2), (4, 0.0, 1), (1, 1.0, 1)])
+def test_a_graph_that_takes_long_may_use_the_cores_that_no_other_worker_has(
+    workers: int, longest_s: float, threads: int, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("serving.predictors.ON_LOOP_S", longest_s)
+    publish_graph(store, "double")
+    served = loaded(store, "double", workers=workers)
+    session = served.predictor._model._run.__self__  # type: ignore[attr-defined]
+    assert session.get_session_options().intra_op_num_threads == threads
+    assert (served.quick is None) == (longest_s == 0)
+    assert served.predictor.answer_blocking({"x": [1.0, 2.0]}).values == [2.0, 4.0]
+
+
 def test_a_fitted_object_answers_in_a_process_of_its_own(store: Store) -> None:
     publish(store, "double", Times(2.0))
     before = set(model_processes(os.getpid()))

@@ -94,8 +94,8 @@ def get_ready() -> None:
     import onnxruntime  # noqa: F401
 
 
-def load(content: bytes, manifest: Manifest) -> Graph:
-    """Load a graph from the bytes of its file.
+def load(content: bytes, manifest: Manifest, threads: int = 1) -> Graph:
+    """Load a graph from the bytes of its file; it may use so many `threads` for one set of rows.
 
     Raises:
         FormatMismatch: the bytes are no graph that ONNX Runtime runs, or not the one the manifest describes.
@@ -106,7 +106,8 @@ def load(content: bytes, manifest: Manifest) -> Graph:
     if plan is None:
         raise FormatMismatch(f"The manifest does not say how {FILE} takes its rows.")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # the cores are others' as well
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
