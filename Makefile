@@ -22,7 +22,7 @@ $(eval $(call passed-on,MODEL,LECTERN_DEFAULT_MODEL))
 $(eval $(call passed-on,STORE,LECTERN_STORE))
 store = $(or $(LECTERN_STORE),artifacts)
 
-.PHONY: help setup new lab train sweep serve test lint types unit unit-torch tutorials-check tutorials format bench bench-short bench-training lock clean
+.PHONY: help setup new lab train sweep serve test lint types unit fuzz unit-torch tutorials-check tutorials format bench bench-short bench-training lock clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -82,6 +82,9 @@ types: setup ## types (mypy, strict)
 unit: setup ## the tests, on every core (pytest)
 	@echo "Unit: pytest"
 	@$(bin)/pytest --numprocesses $$((2 * $$(getconf _NPROCESSORS_ONLN))) --quiet
+
+fuzz: setup ## the tests of properties, with many more examples, drawn anew each time (hypothesis)
+	@$(bin)/pytest --numprocesses auto --quiet --hypothesis-profile=thorough $$(grep -l "^@given" tests/test_*.py)
 
 # beside .venv, so that nothing else ever sees it: on Linux the package index has only builds of several GB
 unit-torch: setup ## the tests of PyTorch's modules, with PyTorch installed for them

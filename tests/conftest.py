@@ -14,7 +14,8 @@ from hypothesis import settings
 from contract.store import Store
 from tests.live import Service, running
 
-settings.register_profile("lectern", derandomize=True, deadline=None)
+settings.register_profile("lectern", derandomize=True, deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=2_000)  # make fuzz
 settings.load_profile("lectern")
 
 

@@ -284,7 +284,7 @@ KINDS = [kind for kind, _, _ in COLUMNS.values()] + [
 ]
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(st.sampled_from(get_args(Container)), st.sampled_from(KINDS), st.lists(json_values, min_size=1, max_size=3))
 @pytest.mark.filterwarnings("ignore")
 def test_no_value_does_more_than_not_fit(container: Container, kind: Field, values: list[Any]) -> None:

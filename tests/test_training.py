@@ -330,7 +330,7 @@ def test_a_runner_that_is_stopped_at_any_moment_leaves_no_half_version(
     duration = time.monotonic() - began
     moments = random.Random(int(how))
     ended = [0]
-    for _ in range(6):
+    for _ in range(3):
         runner = started(notebook, store)
         try:
             runner.wait(moments.uniform(0.1, 1.05) * duration)
