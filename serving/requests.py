@@ -140,23 +140,6 @@ class RequestSchema:
                     found.setdefault(i, []).append(warning)
         return found
 
-    def warnings(self, row: Row) -> list[dict[str, str]]:
-        """The fields of a row in which it is unlike all rows that the model saw."""
-        found = []
-        for name, low, high, warning in self._ranges:
-            value = row[name]
-            if value is not None and not low <= value <= high:
-                found.append(warning)
-        for name, low, high, axes, warning in self._tensors:
-            if row[name] is not None:
-                least, greatest = extremes(row[name], axes)
-                if least < low or greatest > high:
-                    found.append(warning)
-        for name, levels, warning in self._seen:
-            if row[name] is not None and row[name] not in levels:
-                found.append(warning)
-        return found
-
     def json_schema(self) -> dict[str, Any]:
         """What callers are told of one row, with a real example."""
         return _untitled(self._one.json_schema()) | {"title": "Row", "examples": [self.signature.example]}

@@ -87,7 +87,9 @@ def score(
             served.predictor.retire()
         where = "" if done.output == scoring.STANDARD else f", in {done.output}"
         pace = f"{done.rows / max(done.seconds, 1e-9):,.0f} rows/s"
-        told = f"{done.rows:,} rows answered by {model} version {served.version} at {pace}{where}"
+        told = (
+            f"{done.rows:,} row{'s' * (done.rows != 1)} answered by {model} version {served.version} at {pace}{where}"
+        )
         print(told, file=sys.stderr if done.output == scoring.STANDARD else sys.stdout)
     except LecternError as error:
         print(f"lectern: {error}", file=sys.stderr)
