@@ -22,7 +22,7 @@ $(eval $(call passed-on,MODEL,LECTERN_DEFAULT_MODEL))
 $(eval $(call passed-on,STORE,LECTERN_STORE))
 store = $(or $(LECTERN_STORE),artifacts)
 
-.PHONY: help setup new lab train sweep serve test lint types unit fuzz unit-torch tutorials-check tutorials format bench bench-short bench-training lock clean
+.PHONY: help setup new lab train sweep serve test lint types unit fuzz unit-torch tutorials-check tutorials format bench bench-short bench-training lock known-types clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -84,7 +84,7 @@ unit: setup ## the tests, on every core (pytest)
 	@$(bin)/pytest --numprocesses $$((2 * $$(getconf _NPROCESSORS_ONLN))) --quiet
 
 fuzz: setup ## the tests of properties, with many more examples, drawn anew each time (hypothesis)
-	@$(bin)/pytest --numprocesses auto --quiet --hypothesis-profile=thorough $$(grep -l "^@given" tests/test_*.py)
+	@$(bin)/pytest --numprocesses auto --quiet --hypothesis-profile=thorough $$(grep -lE "^(@given|class .*StateMachine)" tests/test_*.py)
 
 # beside .venv, so that nothing else ever sees it: on Linux the package index has only builds of several GB
 unit-torch: setup ## the tests of PyTorch's modules, with PyTorch installed for them
@@ -124,6 +124,9 @@ lock: setup ## pin what pyproject.toml asks for (UPGRADE=1: the newest of everyt
 	@echo "Lock: requirements.lock, requirements-serving.lock"
 	@$(compile) --extra dev --output-file requirements.lock
 	@$(compile) --constraints requirements.lock --output-file requirements-serving.lock
+
+known-types: setup ## fit every estimator there is, and keep what their pickles name (contract/formats/known_types.txt)
+	@OMP_NUM_THREADS=1 $(bin)/python -W ignore -m tests.known_types
 
 clean: ## remove .venv and every cache; never a model
 	@echo "Clean: .venv, caches, builds"

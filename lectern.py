@@ -14,8 +14,16 @@ VERBS = {
     "sweep": "pipeline",
     "list": "pipeline",
     "show": "pipeline",
+    "promote": "pipeline",
+    "compare": "pipeline",
     "serve": "serving",
     "score": "serving",
+    "rollback": "serving",
+    "history": "serving",
+    "alias": "serving",
+    "traffic": "serving",
+    "prune": "serving",
+    "keys": "serving",
 }
 
 

@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -32,14 +32,24 @@ class Artifact:
 
         Raises:
             ManifestInvalid: it is missing or is no manifest.
+            ChecksumMismatch: it is not the one that was published.
             NotRegularFile: it, or the folder itself, is a link or something else than a file.
             OSError: the file system failed; another time it may not.
         """
+        return manifest.parse(manifest.opened(self._document))
+
+    @property
+    def manifest_sha256(self) -> str:
+        """The SHA-256 of the manifest, and so of the whole artifact, whose files it names with theirs."""
+        return hashlib.sha256(self._document).hexdigest()
+
+    @cached_property
+    def _document(self) -> bytes:
         try:
             with self._opened(MANIFEST) as (descriptor, size):
                 if size > manifest.MAX_BYTES:
                     raise ManifestInvalid(f"The manifest has {size:,} bytes; {manifest.MAX_BYTES:,} are allowed.")
-                return manifest.parse(_read(descriptor, size))
+                return _read(descriptor, size)
         except FileNotFoundError:
             raise ManifestInvalid("The artifact has no manifest.") from None
 
@@ -75,6 +85,25 @@ class Artifact:
         """
         for name in self.manifest.files:
             self.read(name)
+
+    def beside(self, name: str, most_bytes: int) -> bytes | None:
+        """The bytes of a file that no manifest names, because it speaks of one; None where there is none.
+
+        At most one byte more than `most_bytes` are read.
+
+        Raises:
+            NotRegularFile: it is a link of either kind, or no file.
+            OSError: the file system failed; another time it may not.
+        """
+        try:
+            with self._opened(name) as (descriptor, size):
+                return _read(descriptor, min(size, most_bytes))
+        except FileNotFoundError:
+            return None
+
+    def unlisted(self, beside: Collection[str] = ()) -> list[str]:
+        """The names in the folder that are not the manifest's, nor of what may lie `beside` it."""
+        return sorted({path.name for path in self.folder.iterdir()} - {MANIFEST, *self.manifest.files, *beside})
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[tuple[int, int]]:

@@ -26,13 +26,17 @@ from contract.answers import Answers, Columns, count
 from contract.artifact import Artifact
 from contract.errors import (
     ArtifactError,
+    ChecksumMismatch,
     DeadlineExceeded,
     LecternError,
     LoadFailed,
     ModelCrashed,
     PredictionFailed,
+    ResourceLimit,
 )
 from contract.formats import FORMATS
+from contract.golden import Model
+from contract.limits import Limits, impose
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
@@ -53,9 +57,8 @@ class Child:
         self,
         artifact: Artifact,
         format_name: str,
+        limits: Limits,
         *,
-        load_timeout_s: float,
-        answer_timeout_s: float,
         warm: bool = False,
         shared: Path | None = None,
     ) -> None:
@@ -66,9 +69,9 @@ class Child:
         Children with a folder to share, which has to be theirs alone, share the model's arrays as well.
 
         Raises:
-            ArtifactError: the file could not be verified or loaded, or not in `load_timeout_s`.
+            ArtifactError: the file could not be verified or loaded, or not within the limits.
         """
-        self.answer_timeout_s = answer_timeout_s
+        self.answer_timeout_s = limits.answer_timeout_s
         self._socket, theirs = socket.socketpair()
         try:
             with theirs:
@@ -76,13 +79,20 @@ class Child:
         except OSError as error:
             self._socket.close()
             raise LoadFailed(f"No process for the model could be started: {error.strerror}.") from error
+        order = {
+            "folder": str(artifact.folder.absolute()),
+            "format": format_name,
+            "manifest": artifact.manifest_sha256,
+            "memory_bytes": limits.memory_bytes,
+            "policy": limits.pickle,
+            "shared": shared and str(shared),
+        }
         try:
-            order = {"folder": str(artifact.folder.absolute()), "format": format_name}
-            self._ask(order | ({"shared": str(shared)} if shared else {}), load_timeout_s)
+            self._ask(order, limits.load_timeout_s)
         except ModelCrashed:
             raise LoadFailed("The process of the model died while it loaded the file.") from None
         except DeadlineExceeded:
-            raise LoadFailed(f"The model was not loaded within {load_timeout_s:g} s.") from None
+            raise ResourceLimit(f"The model was not loaded within {limits.load_timeout_s:g} s.") from None
         except BaseException:
             self.close()
             raise
@@ -211,19 +221,14 @@ def _live(parent: socket.socket) -> None:
         order = _receive(parent)
         if order is None:
             return
+        impose(order["memory_bytes"])
         try:
-            artifact = Artifact(Path(order["folder"]))
-            kind = FORMATS[order["format"]]
-            content, manifest = artifact.read(kind.file), artifact.manifest
-            if kind.load_shared and "shared" in order:
-                model = kind.load_shared(content, manifest, Path(order["shared"]))
-            else:
-                model = kind.load(content, manifest)
-            del content  # it may be large
+            model = _load(order)
         except ArtifactError as error:
             _send(parent, _as_document(error))
             return
         _send(parent, {})
+        getattr(model, "one", None)  # which asks a graph a row of its own: that, too, happens here first
         while (question := _receive(parent)) is not None:
             try:
                 answers = model.answer(question["columns"])
@@ -231,6 +236,20 @@ def _live(parent: socket.socket) -> None:
                 _send(parent, _as_document(error))
             else:
                 _send(parent, {"values": answers.values, "scores": answers.scores})
+
+
+def _load(order: dict[str, Any]) -> Model:
+    artifact, kind = Artifact(Path(order["folder"])), FORMATS[order["format"]]
+    if artifact.manifest_sha256 != order["manifest"]:
+        raise ChecksumMismatch("The manifest is not the one that was verified: it was changed meanwhile.")
+    try:
+        content = artifact.read(kind.file)
+        if kind.load_apart:
+            shared = Path(order["shared"]) if order["shared"] else None
+            return kind.load_apart(content, artifact.manifest, order["policy"], shared)
+        return kind.load(content, artifact.manifest)
+    except MemoryError:
+        raise ResourceLimit("The model takes more memory than it may (LECTERN_MODEL_MEMORY_BYTES).") from None
 
 
 def _end_with(parent: socket.socket) -> None:

@@ -1,19 +1,30 @@
 """Every error that Lectern raises on purpose, as one tree. Errors carry facts; they know neither HTTP nor exit codes.
 
 LecternError
-├── NameRefused             a name that no store may hold
+├── NameRefused             a name that no model or alias may have
 ├── SettingsRefused         a setting that is unknown or out of range
 ├── ParametersRefused       parameters that a training notebook does not declare
 ├── ExportRefused           something that cannot become an artifact as it is
+├── KeyRefused              a file that is no key to sign or to check with
 ├── RunFailed               a training notebook that did not reach its end
 ├── StoreError
 │   ├── ModelNotFound
 │   ├── VersionNotFound
-│   └── PublishFailed       no version was made
+│   ├── AliasNotFound
+│   ├── PublishFailed       no version was made
+│   ├── PromotionRefused    an alias that may not point there, or a share that is none
+│   ├── PromotionConflict   somebody else was first
+│   ├── NotComparable       no rows are known that both versions can be asked
+│   └── PromotionFailed     nothing was promoted
 ├── ArtifactError           a version that must not be served; `code` is its short name
 │   ├── ManifestInvalid     ├── NotRegularFile      ├── ChecksumMismatch
 │   ├── FormatMismatch      ├── EnvironmentMismatch ├── LoadFailed
-│   └── SelfTestFailed      └── SelfTestMismatch
+│   ├── PickleRefused       ├── ForbiddenType       ├── TrailingBytes
+│   ├── SelfTestFailed      ├── SelfTestMismatch    ├── SelfTestTimeout
+│   ├── ResourceLimit       ├── UnlistedFile        ├── Unsigned
+│   ├── ManifestMismatch
+│   └── SignatureInvalid
+│       └── KeyUnknown      signed, but by nobody who is trusted here
 └── PredictionError
     ├── PredictionFailed    the model raised, or answered something that is no answer
     ├── ModelCrashed        its process died while it worked
@@ -22,7 +33,7 @@ LecternError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 _MOST_SHOWN = 20
@@ -33,7 +44,7 @@ class LecternError(Exception):
 
 
 class NameRefused(LecternError):
-    """A model name that no store may hold."""
+    """A name that no model, or no alias, may have."""
 
 
 class SettingsRefused(LecternError):
@@ -46,6 +57,10 @@ class ParametersRefused(LecternError):
 
 class ExportRefused(LecternError):
     """Something that cannot become an artifact as it is; the message says what to change."""
+
+
+class KeyRefused(LecternError):
+    """A file that is no key to sign or to check with, or that cannot be written."""
 
 
 class RunFailed(LecternError):
@@ -72,8 +87,41 @@ class VersionNotFound(StoreError):
         super().__init__(f"Model '{model}' has no version {version}; {_holds(known, 'it has none yet')}.")
 
 
+class AliasNotFound(StoreError):
+    """The model has no alias of that name."""
+
+    def __init__(self, model: str, alias: str, known: Iterable[str]) -> None:
+        self.model, self.alias, self.known = model, alias, tuple(sorted(known))
+        has = ", ".join(self.known) or "none"
+        super().__init__(f"Model '{model}' has no alias '{alias[:40]}'; it has {has}.")
+
+
 class PublishFailed(StoreError):
     """The artifact could not be made a durable version; the message says if a reader can see it all the same."""
+
+
+class PromotionRefused(StoreError):
+    """What is live cannot be changed in this way; the message says why and what can be done."""
+
+
+class PromotionConflict(StoreError):
+    """What is live was changed by somebody else meanwhile."""
+
+    def __init__(self, model: str, changed: str) -> None:
+        self.model = model
+        super().__init__(f"Model '{model}' was changed meanwhile: {changed}. Look at it, and try again.")
+
+
+class NotComparable(StoreError):
+    """Two versions cannot be compared; `never` says that nothing of the model could ever be."""
+
+    def __init__(self, message: str, *, never: bool = False) -> None:
+        self.never = never
+        super().__init__(message)
+
+
+class PromotionFailed(StoreError):
+    """A promotion could not be kept; the message says if a reader can see it all the same."""
 
 
 class ArtifactError(LecternError):
@@ -128,6 +176,64 @@ class SelfTestMismatch(ArtifactError):
     """The loaded model answered its golden rows otherwise than the fitted object did."""
 
     code = "self_test_mismatch"
+
+
+class SelfTestTimeout(ArtifactError):
+    """The loaded model did not answer its golden rows in the time allowed."""
+
+    code = "self_test_timeout"
+
+
+class PickleRefused(ArtifactError):
+    """The version is a pickle, and this server loads none."""
+
+    code = "pickle_refused"
+
+
+class ForbiddenType(ArtifactError):
+    """A pickle uses what this server's policy does not let it use."""
+
+    code = "forbidden_type"
+
+
+class TrailingBytes(ArtifactError):
+    """A model file goes on after the model."""
+
+    code = "trailing_bytes"
+
+
+class ResourceLimit(ArtifactError):
+    """Loading takes more memory or time than it may."""
+
+    code = "resource_limit"
+
+
+class UnlistedFile(ArtifactError):
+    """A file lies in the folder that the manifest does not name."""
+
+    code = "unlisted_file"
+
+
+class Unsigned(ArtifactError):
+    """There is no signature where one is required."""
+
+    code = "unsigned"
+
+
+class SignatureInvalid(ArtifactError):
+    """The signature is not of this manifest, or not by the key that it names."""
+
+    code = "signature_invalid"
+
+
+class KeyUnknown(SignatureInvalid):
+    """The signature is by a key that is not trusted here."""
+
+
+class ManifestMismatch(ArtifactError):
+    """The signature is right, and of another version or another model."""
+
+    code = "manifest_mismatch"
 
 
 class PredictionError(LecternError):

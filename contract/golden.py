@@ -9,7 +9,14 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from contract.answers import Answers, Columns, count, difference
-from contract.errors import ManifestInvalid, PredictionError, SelfTestFailed, SelfTestMismatch
+from contract.errors import (
+    DeadlineExceeded,
+    ManifestInvalid,
+    PredictionError,
+    SelfTestFailed,
+    SelfTestMismatch,
+    SelfTestTimeout,
+)
 from contract.signature import Record, Scalar, Signature
 
 GOLDEN = "golden.json"
@@ -72,14 +79,12 @@ def reproduce(model: Model, document: bytes, signature: Signature, tolerance: fl
 
     Raises:
         SelfTestFailed: it could not.
+        SelfTestTimeout: not in the time it has for an answer.
         SelfTestMismatch: a class differs, or a number by more than `tolerance`.
         ManifestInvalid: they are no golden rows for this signature.
     """
     columns, expected = read(document)
-    try:
-        found = model.answer(columns)
-    except PredictionError as error:
-        raise SelfTestFailed(f"The model could not answer its golden rows: {error}") from error
+    found = _answered(model, columns, "golden rows")
     try:
         apart = difference(found, expected, relative=signature.output.numeric)
     except (TypeError, ValueError):
@@ -87,3 +92,22 @@ def reproduce(model: Model, document: bytes, signature: Signature, tolerance: fl
     if apart > tolerance:
         what = "a class differs" if math.isinf(apart) else f"a number differs by {apart:.2g}, {tolerance:g} is allowed"
         raise SelfTestMismatch(f"The model answers its golden rows otherwise than when it was fitted: {what}.")
+
+
+def prove(model: Model, document: bytes, signature: Signature, tolerance: float) -> Answers:
+    """Have `model` answer its golden rows and the example row; return the answers to the latter.
+
+    Raises:
+        ArtifactError: as `reproduce` does, for either.
+    """
+    reproduce(model, document, signature, tolerance)
+    return _answered(model, {name: [value] for name, value in signature.example.items()}, "example row")
+
+
+def _answered(model: Model, columns: Columns, what: str) -> Answers:
+    try:
+        return model.answer(columns)
+    except DeadlineExceeded as error:
+        raise SelfTestTimeout(f"The model could not answer its {what}: {error}") from error
+    except PredictionError as error:
+        raise SelfTestFailed(f"The model could not answer its {what}: {error}") from error

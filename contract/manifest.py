@@ -5,19 +5,25 @@ Written last when an artifact is staged, read first when one is loaded.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import re
 from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, JsonValue, ValidationError
 
-from contract.errors import ManifestInvalid
+from contract.errors import ChecksumMismatch, ManifestInvalid
 from contract.signature import Record, Signature
 
 MANIFEST = "manifest.json"
 FORMAT_NUMBER = 1
 MAX_BYTES = 1 << 20
+_END = b"\n}\n"
+_TAIL = b',\n "sha256": "%s"' + _END
+_SEAL = re.compile(_TAIL % b"[0-9a-f]{64}")
+_TAIL_BYTES = len(_TAIL % (b"0" * 64))
 
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -53,6 +59,10 @@ Status = Literal[
 """How a run ended; only one that completed can be a version."""
 
 
+Policy = Literal["if-better", "always", "never"]
+"""When a new version is promoted: if the gate finds it not worse than the champion, in any case, or not by itself."""
+
+
 class Run(Record):
     """How the artifact came to be."""
 
@@ -66,6 +76,8 @@ class Run(Record):
     """SHA-256 over all that the run depends on; two runs that share it did the same."""
     sweep: str = ""
     """The sweep that the run was part of."""
+    promote: Policy | None = None
+    """What the notebook asked for; None leaves it to who runs it."""
 
 
 class Manifest(Record):
@@ -87,6 +99,27 @@ class Manifest(Record):
     def to_bytes(self) -> bytes:
         """The document as it is stored."""
         return self.model_dump_json(indent=1).encode() + b"\n"
+
+
+def sealed(document: bytes) -> bytes:
+    """A document with its own SHA-256 as the last key, which is how it lies in the artifact."""
+    head = document.removesuffix(_END)
+    return head + _TAIL % hashlib.sha256(head).hexdigest().encode()
+
+
+def opened(stored: bytes) -> bytes:
+    """The document that was sealed. Nothing of it is parsed before it is known to be the one that was published.
+
+    Raises:
+        ManifestInvalid: it has no seal at its end.
+        ChecksumMismatch: it is not what was sealed.
+    """
+    head, tail = stored[:-_TAIL_BYTES], stored[-_TAIL_BYTES:]
+    if tail == _TAIL % hashlib.sha256(head).hexdigest().encode():
+        return head + _END
+    if _SEAL.fullmatch(tail):
+        raise ChecksumMismatch("The manifest is not the one that was published: the SHA-256 at its end is another.")
+    raise ManifestInvalid("The manifest does not end with its SHA-256: it was cut off, or somebody else wrote it.")
 
 
 def parse(document: bytes) -> Manifest:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from contract.errors import ExportRefused
-from contract.manifest import MANIFEST, MAX_BYTES, File, Manifest
+from contract.manifest import MANIFEST, MAX_BYTES, File, Manifest, sealed
 
 PREFIX = ".staging-"
 ABANDONED_AFTER_S = 3600
@@ -57,7 +57,7 @@ class Stage:
         (self.folder / MANIFEST).unlink(missing_ok=True)
         files = {path.name: _make_durable(path) for path in sorted(self.folder.iterdir())}
         manifest = manifest.model_copy(update={"files": files})
-        document = manifest.to_bytes()
+        document = sealed(manifest.to_bytes())
         if len(document) > MAX_BYTES:
             raise ExportRefused(
                 f"The manifest of '{manifest.model}' would have {len(document):,} bytes and {MAX_BYTES:,} are allowed: "

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
+import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 from contract.artifact import Artifact
 from contract.errors import ModelNotFound, NameRefused, PublishFailed, VersionNotFound
 from contract.names import check_model_name, parse_version
+from contract.promotion_log import PromotionLog
+from contract.signing import SIGNATURE, Signer, Statement
 from contract.staging import Stage, sync_folder
 
 DEFAULT_FOLDER = "artifacts"
@@ -56,6 +61,14 @@ class Store:
             raise VersionNotFound(model, version, versions)
         return Artifact(self.root / model / str(version))
 
+    def promotions(self, model: str) -> PromotionLog:
+        """The log of what was made live of a model.
+
+        Raises:
+            NameRefused: no model may be called that.
+        """
+        return PromotionLog(self.root / check_model_name(model))
+
     def stage(self) -> Stage:
         """A new hidden folder to write an artifact into.
 
@@ -67,20 +80,22 @@ class Store:
         except OSError as error:
             raise PublishFailed(f"Cannot write to the store {self.root}: {error.strerror}.") from error
 
-    def publish(self, stage: Stage) -> int:
-        """Make a sealed stage the next version of the model its manifest names; return the number.
+    def publish(self, stage: Stage, signer: Signer | None = None) -> int:
+        """Make a sealed stage the next version of the model its manifest names, signed where there is a `signer`.
+
+        Return its number.
 
         Raises:
             ManifestInvalid: the stage is not sealed.
             NameRefused: no model may be called that.
             PublishFailed: the file system refused; the stage is gone, and the message says what readers see.
         """
-        folder, outcome = self.root, "Nothing became visible"
+        folder, outcome, artifact = self.root, "Nothing became visible", Artifact(stage.folder)
         try:
-            folder /= check_model_name(Artifact(stage.folder).manifest.model)
+            folder /= check_model_name(artifact.manifest.model)
             folder.mkdir(exist_ok=True)
             sync_folder(self.root)
-            version = self._claim(stage, folder)
+            version = _claim(artifact, folder, signer)
             try:
                 sync_folder(folder)
             except OSError:
@@ -94,18 +109,48 @@ class Store:
             ) from error
         return version
 
-    def _claim(self, stage: Stage, folder: Path) -> int:
-        version = _next_number(folder)
-        while True:
-            try:
-                # rename(2) replaces an empty folder, which is nobody's version, and nothing else
-                stage.folder.rename(folder / str(version))
-            except OSError as error:
-                if error.errno not in _TAKEN:
-                    raise
-                version = max(version + 1, _next_number(folder))
-            else:
-                return version
+    def withdraw(self, model: str, versions: Iterable[int]) -> None:
+        """Have versions vanish, each at once, and remove their files, and what a crash left of others before.
+
+        Their numbers stay taken, by the empty shell of the highest one.
+
+        Raises:
+            NameRefused: no model may be called that.
+            OSError: the file system failed; doing it again goes on.
+        """
+        folder = self.root / check_model_name(model)
+        _empty_shells(folder)
+        for version in versions:
+            with contextlib.suppress(FileNotFoundError):  # somebody else was first
+                (folder / str(version)).rename(folder / f"{_WITHDRAWN}{version}")
+        sync_folder(folder)  # else a version might come back without its files
+        _empty_shells(folder)
+
+
+def _claim(artifact: Artifact, folder: Path, signer: Signer | None) -> int:
+    """Give an artifact the next free number, which its signature names."""
+    version = _next_number(folder)
+    while True:
+        if signer is not None:
+            _sign(artifact, version, signer)
+        try:
+            # rename(2) replaces an empty folder, which is nobody's version, and nothing else
+            artifact.folder.rename(folder / str(version))
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+            version = max(version + 1, _next_number(folder))
+        else:
+            return version
+
+
+def _sign(artifact: Artifact, version: int, signer: Signer) -> None:
+    model, digest = artifact.manifest.model, artifact.manifest_sha256
+    with (artifact.folder / SIGNATURE).open("wb") as file:
+        file.write(signer.sign(Statement(model=model, version=version, manifest_sha256=digest)))
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(artifact.folder)
 
 
 def _next_number(folder: Path) -> int:
@@ -128,6 +173,21 @@ def _withdraw(folder: Path, version: int) -> str:
         for path in shell.iterdir():
             path.unlink()
     return f"Version {version} was taken back"
+
+
+def _empty_shells(folder: Path) -> None:
+    """Remove the files of all versions that were taken back, and their shells but the highest."""
+    numbers = {parse_version(name.removeprefix(_WITHDRAWN)) for name in _entries(folder) if _WITHDRAWN in name}
+    shells = [folder / f"{_WITHDRAWN}{number}" for number in sorted(number for number in numbers if number)]
+    for shell in shells:
+        for path in [] if shell.is_symlink() else [shell / name for name in _entries(shell)]:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+    for shell in shells[:-1]:
+        with contextlib.suppress(OSError):  # it is no folder, or gone
+            shell.rmdir()
 
 
 def _entries(folder: Path) -> list[str]:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from pydantic import Field
 
+from contract.manifest import Policy
 from contract.settings import PREFIX, Settings
+from contract.signing import Signer
 
 
 class TrainSettings(Settings):
@@ -16,10 +18,26 @@ class TrainSettings(Settings):
 
     stage: Path | None = Field(None, description="set by the runner for the notebook it runs: where `export` writes")
     notebook: Path | None = Field(None, description="set by the runner: the notebook it runs, for `cells`")
+    signing_key: Path | None = Field(
+        None, description="private key that signs what is published; `lectern keys new` makes one"
+    )
     timeout_s: int = Field(21600, ge=1, description="longest time a run of a training notebook may take")
     cell_timeout_s: int = Field(3600, ge=1, description="longest time one cell of a training notebook may take")
+    promote: Policy = Field(
+        "if-better",
+        description="when a new version becomes the champion: `if-better` (it is not worse), `always`, `never`",
+    )
+    tolerance: float = Field(0, ge=0, description="how much worse the deciding metric may be, in its own unit")
     load_timeout_s: float = Field(60, gt=0, description="longest time a just exported model may take to load again")
     max_output_bytes: int = Field(
         10485760, ge=1024, description="most that is kept of what a run prints, and again of what it displays"
     )
     max_printed_bytes: int = Field(1073741824, ge=1024, description="output at which a run is ended")
+
+    def signer(self) -> Signer | None:
+        """What signs the versions that are published, if they are to be signed.
+
+        Raises:
+            KeyRefused: the key is missing, or cannot sign.
+        """
+        return None if self.signing_key is None else Signer.read(self.signing_key)

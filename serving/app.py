@@ -1,122 +1,96 @@
-"""The application: a dictionary look-up for predictions in front of everything else, which FastAPI owns."""
+"""The application: a dictionary look-up for predictions in front of everything else, which FastAPI owns.
+
+start → the models → the framework: to import it takes longer than to load a model, and no prediction needs it
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from importlib.metadata import version
+import threading
+from typing import TYPE_CHECKING
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
-from fastapi_offline import FastAPIOffline
-from starlette.datastructures import MutableHeaders
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from serving.documents import openapi
+from serving.canary import Split
+from serving.loading import Served
 from serving.prediction import predict
-from serving.problems import MEDIA_TYPE, STATUS, Problem
 from serving.registry import Registry
-from serving.responses import new_id, send_problem
-from serving.routes import create_router, prediction_routes
 from serving.settings import ServeSettings
+from serving.snapshot import Snapshot
 
-_OWN_HOST_ONLY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'self'"
-)
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+HEAD_START_S = 1.0
+"""Longest time for which the framework lets the models go first; whoever asks for what it owns waits as long."""
+_LOOK_EVERY_S = 0.005
 
 
 class Lectern:
     """The outermost application: a path in the snapshot is answered at once, any other goes to the framework."""
 
-    def __init__(self, registry: Registry, framework: ASGIApp) -> None:
+    def __init__(self, registry: Registry) -> None:
         self.registry = registry
-        self.framework = framework
+        self._framework: FastAPI | None = None
+        self._building = threading.Lock()
+        self._models_tried: asyncio.Event | None = None
+        """None where no server lets the application live."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one connection."""
-        if scope["type"] == "http" and scope["method"] == "POST":
-            served = self.registry.snapshot.routes.get(scope["path"])
-            if served is not None:
-                await predict(served, scope, receive, send, self.registry)
-                return
-        await self.framework(scope, receive, send)
+        """Answer one connection, or live from the server's start to its end."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        served = self._find(scope)
+        if served is None and self._models_tried is not None:
+            await self._models_tried.wait()
+            served = self._find(scope)
+        if served is not None:
+            await predict(served, scope, receive, send, self.registry)
+        else:
+            framework = await asyncio.to_thread(self.framework) if self._framework is None else self._framework
+            await framework(scope, receive, send)
+
+    def framework(self) -> FastAPI:
+        """What owns all other paths; built when it is first asked for."""
+        with self._building:
+            if self._framework is None:
+                from serving.framework import create_framework
+
+                self._framework = create_framework(self.registry)
+            return self._framework
+
+    def _find(self, scope: Scope) -> Served | None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            return None
+        found = self.registry.snapshot.routes.get(scope["path"])
+        return found.choose(scope["headers"]) if isinstance(found, Split) else found
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._models_tried = asyncio.Event()
+        self.registry.start(asyncio.get_running_loop())
+        beginning = asyncio.create_task(self._begin(self._models_tried))
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        beginning.cancel()
+        self.registry.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _begin(self, models_tried: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + HEAD_START_S
+        while loop.time() < until and not _all_tried(self.registry.snapshot):  # noqa: ASYNC110  # threads load them
+            await asyncio.sleep(_LOOK_EVERY_S)
+        models_tried.set()
+        await asyncio.to_thread(self.framework)
 
 
 def create_app(settings: ServeSettings) -> Lectern:
     """The service for one store, as a value: nothing starts before its lifespan does."""
-    registry = Registry(settings.open_store(), settings)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        registry.start(asyncio.get_running_loop())
-        yield
-        registry.stop()
-
-    framework = FastAPIOffline(
-        title="Lectern",
-        version=version("lectern"),
-        description="Models from notebooks, each with its own types. Every error is `application/problem+json`.",
-        lifespan=lifespan,
-        static_url="/static/docs",
-    )
-    framework.include_router(create_router(registry))
-    framework.router.routes.extend(prediction_routes(registry))
-    framework.openapi = lambda: openapi(framework, registry)  # type: ignore[method-assign]  # FastAPI's documented way
-    for kind in (*STATUS, Problem, HTTPException, RequestValidationError, OSError):
-        framework.add_exception_handler(kind, _refuse)
-    framework.add_middleware(Guard)
-    return Lectern(registry, framework)
+    return Lectern(Registry(settings.open_store(), settings))
 
 
-class Guard:
-    """Around the framework: a page reaches this host and no other, and what nobody foresaw is a problem, too."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one connection."""
-        started = False
-
-        async def send_guarded(message: Message) -> None:
-            nonlocal started
-            started = True
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                if headers.get("content-type", "").startswith("text/html"):
-                    headers.setdefault("content-security-policy", _OWN_HOST_ONLY)
-            await send(message)
-
-        try:
-            await self.app(scope, receive, send_guarded)
-        except Exception as error:
-            if started or scope["type"] != "http":
-                raise
-            await send_problem(error, new_id(), send)
-
-
-def _refuse(_: Request, error: Exception) -> Response:
-    """Every error of the framework's routes as a problem."""
-    problem = _problem(error)
-    request_id = new_id()
-    headers = problem.headers | {"x-request-id": request_id}
-    return Response(problem.body(request_id), problem.status, headers, MEDIA_TYPE)
-
-
-def _problem(error: Exception) -> Problem:
-    match error:
-        case HTTPException(status_code=404):
-            return Problem(404, "not_found", "There is nothing at this path; /docs lists what there is.")
-        case HTTPException(status_code=405):
-            return Problem(405, "method_not_allowed", "This path does not take this method.", headers=error.headers)
-        case HTTPException():
-            return Problem(error.status_code, "refused", str(error.detail), headers=error.headers)
-        case RequestValidationError():
-            return Problem(422, "invalid_request", "A parameter of the request does not fit; /docs says what it takes.")
-        case OSError():
-            return Problem(503, "store_unreadable", "The store cannot be read at the moment; predictions go on.")
-    return Problem.of(error)
+def _all_tried(snapshot: Snapshot) -> bool:
+    models = snapshot.models.values()
+    return snapshot.complete or (bool(models) and all(state.champion or state.failures for state in models))

@@ -25,6 +25,16 @@ _PROBLEMS = {
 }
 
 
+_REFUSED = {
+    400: "The body is no JSON",
+    403: "These routes answer only where the service listens on this machine alone",
+    409: "It is not as expected, was changed meanwhile, or must not be done",
+    415: "The body is of another type",
+    421: "The address is not one of this machine",
+    422: "The body does not fit",
+    503: "The version cannot be served, or the store not be written to",
+}
+
 _ROWS = (
     'Rows as JSON: an object, a list of them, or `{"columns": […], "data": [[…]]}`. '
     "Any number of rows as a stream: NDJSON has one object a line, CSV a header with the fields' names, "
@@ -139,5 +149,7 @@ def _replace_default_errors(document: dict[str, Any]) -> None:
         for operation in path.values():
             if operation["responses"].pop("422", None):
                 operation["responses"]["404"] = _problem(_PROBLEMS[404])
+            if "deployment" in operation["tags"]:
+                operation["responses"] |= {str(status): _problem(text) for status, text in _REFUSED.items()}
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from contract import golden
+from contract import golden, trying
+from contract.answers import Answers
 from contract.artifact import Artifact
 from contract.child import Child
-from contract.errors import ManifestInvalid, PredictionError, SelfTestFailed
+from contract.compatibility import differences
+from contract.errors import EnvironmentMismatch, ManifestInvalid, PredictionError, SelfTestFailed
 from contract.formats import FORMATS, onnx
 from contract.formats.graph import Graph
-from contract.golden import Model
 from contract.manifest import Manifest
 from contract.signature import Signature
+from serving import trust
 from serving.metrics import Counts
 from serving.predictors import InChild, InProcess, Predictor
 from serving.quick import Quick, quick
@@ -38,6 +41,8 @@ class Served:
     """What is counted of its requests."""
     quick: Quick | None = None
     """Answers the usual request; see `serving.quick`."""
+    warnings: tuple[str, ...] = ()
+    """What an operator should know of it, a sentence each."""
     headers: list[tuple[bytes, bytes]] = field(init=False)
     """What every answer of it carries."""
 
@@ -57,59 +62,80 @@ class Served:
         return self.manifest.files[FORMATS[self.manifest.runtime.format].file].size
 
 
-def load(model: str, version: int, artifact: Artifact, settings: ServeSettings, counts: Counts | None = None) -> Served:
+def load(
+    model: str,
+    version: int,
+    artifact: Artifact,
+    settings: ServeSettings,
+    counts: Counts | None = None,
+    *,
+    tried: bool = False,
+) -> Served:
     """Verify an artifact, load its model and have it reproduce its golden rows.
+
+    What runs inside this process was tried in another one first; who knows that this very manifest was `tried` before
+    saves the second interpreter. What runs in a child is tried in the child that will answer.
 
     Raises:
         ArtifactError: it must not be served.
     """
-    manifest = artifact.manifest
+    manifest, limits = artifact.manifest, settings.limits
     if manifest.model != model:
         raise ManifestInvalid(f"The manifest is of a model '{manifest.model}', not of '{model}'.")
+    limits.admit(manifest)
     artifact.verify()
+    known = trust.check(artifact, model, version, settings)
+    warnings = differences(manifest)
+    if warnings and settings.environment == "refuse":
+        raise EnvironmentMismatch(f"{' '.join(warnings)} LECTERN_ENVIRONMENT=warn serves it all the same.")
     schema = RequestSchema(manifest.signature, settings.max_rows)
-    kind, rows = FORMATS[manifest.runtime.format], artifact.read(golden.GOLDEN)
-
-    def start() -> Child:
-        return Child(
-            artifact,
-            manifest.runtime.format,
-            load_timeout_s=settings.load_timeout_s,
-            answer_timeout_s=settings.predict_timeout_s,
-            warm=True,
-            shared=settings.shared_folder,
-        )
+    format_name = manifest.runtime.format
+    kind = FORMATS[format_name]
 
     fast: Quick | None = None
     if kind.runs_code:
-        child = start()
+        child, example = trying.start(artifact, format_name, limits, warm=True, shared=settings.shared_folder)
+        start = partial(Child, artifact, format_name, limits, warm=True, shared=settings.shared_folder)
         try:
-            replies, example = _prove(child, manifest.signature, rows, kind.tolerance)
+            replies = _replies(manifest.signature, example)
         except BaseException:
             child.close()
             raise
         predictor: Predictor = InChild(child, start, settings.predict_timeout_s)
     else:
-        content, sample = artifact.read(kind.file), golden.read(rows)[0]
+        if not tried:
+            trying.start(artifact, format_name, limits)[0].close()
+        content, rows = artifact.read(kind.file), artifact.read(golden.GOLDEN)
+        sample = golden.read(rows)[0]
         loaded = kind.load(content, manifest)
-        replies, example = _prove(loaded, manifest.signature, rows, kind.tolerance)
+        example = golden.prove(loaded, rows, manifest.signature, kind.tolerance)
+        replies = _replies(manifest.signature, example)
         predictor = InProcess(loaded, sample, settings.predict_timeout_s)
         threads = (os.cpu_count() or 1) // settings.workers
         if isinstance(loaded, Graph) and not predictor.cheap and threads > 1:  # what takes long may use more cores
             loaded = onnx.load(content, manifest, threads)
-            _prove(loaded, manifest.signature, rows, kind.tolerance)
+            golden.prove(loaded, rows, manifest.signature, kind.tolerance)
             predictor = InProcess(loaded, sample, settings.predict_timeout_s)
         if isinstance(loaded, Graph) and loaded.one and predictor.cheap:
             fast = quick(loaded.one, schema, replies, {"model": model, "version": version})
-    return Served(version, manifest, schema, replies, predictor, example, Counts() if counts is None else counts, fast)
+    return Served(
+        version,
+        manifest,
+        schema,
+        replies,
+        predictor,
+        replies.documents(example)[0],
+        Counts() if counts is None else counts,
+        fast,
+        known + warnings,
+    )
 
 
-def _prove(model: Model, signature: Signature, rows: bytes, tolerance: float) -> tuple[ReplySchema, dict[str, Any]]:
-    """Have a loaded model reproduce its golden rows; return how it replies, and to the example row."""
-    golden.reproduce(model, rows, signature, tolerance)
+def _replies(signature: Signature, example: Answers) -> ReplySchema:
+    """How a version replies, which has the form of its answers to the example row."""
     try:
-        answers = model.answer({name: [value] for name, value in signature.example.items()})
-        replies = ReplySchema(signature.output, answers)
-        return replies, replies.documents(answers)[0]
+        replies = ReplySchema(signature.output, example)
+        replies.documents(example)
     except PredictionError as error:
         raise SelfTestFailed(f"The model could not answer its example row: {error}") from error
+    return replies

@@ -15,6 +15,8 @@ from itertools import accumulate
 
 from pydantic import TypeAdapter
 
+from serving.agreement import Agreements
+
 BOUNDS_S = (50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """The upper ends of the latency histogram, in seconds."""
 
@@ -63,6 +65,8 @@ class Sheet:
     """By model and version."""
     dropped: int = 0
     """Rows that were answered but not observed, because the queue was full."""
+    agreements: Agreements = field(default_factory=Agreements)
+    """What challengers answered to copies."""
 
     def of(self, model: str, version: int) -> Counts:
         """The counts of one version, from now on there."""
@@ -74,6 +78,7 @@ class Sheet:
         for model, versions in other.versions.items():
             for version, counts in versions.items():
                 self.of(model, version).add(counts)
+        self.agreements.add(other.agreements)
 
 
 SHEET = TypeAdapter(Sheet)
@@ -131,6 +136,7 @@ class _Collector:
                     predictions.add_metric([*key, name], number)
                 for name, number in sorted(counts.warnings.items()):
                     warnings.add_metric([*key, name], number)
+        yield from self._agreements()
         champion = GaugeMetricFamily(
             "lectern_champion_version", "The version that answers; 0 where none does.", labels=["model"]
         )
@@ -142,3 +148,23 @@ class _Collector:
             value=self.total.dropped,
         )
         yield from (requests, rows, seconds, predictions, warnings, champion, dropped)
+
+    def _agreements(self) -> Iterator[object]:
+        from prometheus_client.core import CounterMetricFamily
+
+        labels = ["model", "champion", "challenger"]
+        rows = CounterMetricFamily(
+            "lectern_shadow_rows", "Rows by what became of their copies.", labels=[*labels, "outcome"]
+        )
+        difference = CounterMetricFamily(
+            "lectern_shadow_difference", "Sum of how far the challenger's numbers were away.", labels=labels
+        )
+        seconds = CounterMetricFamily("lectern_shadow_seconds", "Time the challenger took.", labels=labels)
+        for _, one in sorted(self.total.agreements.pairs.items()):
+            key = [one.model, str(one.champion), str(one.challenger)]
+            outcomes = {"agree": one.agreeing, "differ": one.rows - one.agreeing}
+            for outcome, number in (outcomes | {"failed": one.failed, "left_out": one.left_out}).items():
+                rows.add_metric([*key, outcome], number)
+            difference.add_metric(key, one.difference)
+            seconds.add_metric(key, one.seconds)
+        yield from (rows, difference, seconds)

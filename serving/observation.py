@@ -21,6 +21,7 @@ from contract.signature import as_key
 from serving.loading import Served
 from serving.metrics import SHEET, Sheet
 from serving.replies import Reply
+from serving.shadow import Shadows
 
 MOST_ROWS = 100_000
 """Rows that wait to be looked at; what comes beyond them is answered but not observed."""
@@ -46,6 +47,7 @@ class Observation:
             folder: where workers leave their counts; None where there is one alone.
         """
         self.sheet = Sheet()
+        self.shadows = Shadows(self.sheet.agreements)
         self._folder = folder
         self._queue: deque[Request] = deque()
         self._offered = self._taken = 0
@@ -59,6 +61,7 @@ class Observation:
     def stop(self) -> None:
         """Look at what is left, and end."""
         self._stopping.set()
+        self.shadows.follow({})
         if self._thread.is_alive():
             self._thread.join()
 
@@ -103,7 +106,11 @@ class Observation:
 
     def _look(self) -> None:
         while self._queue:
-            self._taken += tally([self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))])
+            some = [self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))]
+            self._taken += tally(some)
+            for served, _, _, _, reply in some:
+                if reply is not None and served in self.shadows.by_champion:
+                    self.shadows.by_champion[served].offer(reply)
             time.sleep(_PAUSE_S)
 
     def _leave(self, content: bytes) -> None:

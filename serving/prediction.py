@@ -17,10 +17,11 @@ from contract.answers import Answers, Columns
 from serving.columns_form import is_columns_form, read_columns_form
 from serving.loading import Served
 from serving.negotiation import is_plain, too_large, wants_echo
-from serving.replies import Reply
+from serving.replies import Reply, ReplySchema
 from serving.requests import RequestSchema, Row, Unlike
 from serving.responses import new_id, send_problem
 from serving.streams import answer_stream
+from serving.writing import interleaved, spelled
 
 if TYPE_CHECKING:
     from serving.registry import Registry
@@ -94,14 +95,26 @@ def _read(schema: RequestSchema, body: bytes) -> tuple[list[Row], Columns, bool]
 def _written(
     served: Served, answers: Answers, unlike: Unlike, request_id: str, echoed: list[Row] | None, many: bool
 ) -> bytes:
-    found = served.replies.documents(answers)
-    for index, document in enumerate(found):
-        document["id"] = f"{request_id}-{index}" if many else request_id
-        document["warnings"] = unlike.get(index, ())
-        if echoed is not None:
-            document["input"] = echoed[index]
     origin = {"model": served.model, "version": served.version}
-    return to_json({"predictions": found, **origin} if many else {**found[0], **origin})
+    if many:
+        return _written_by_column(served.replies, answers, unlike, request_id, echoed, to_json(origin))
+    [document] = served.replies.documents(answers)
+    document |= {"id": request_id, "warnings": unlike.get(0, ())}
+    if echoed is not None:
+        document["input"] = echoed[0]
+    return to_json(document | origin)
+
+
+def _written_by_column(
+    replies: ReplySchema, answers: Answers, unlike: Unlike, request_id: str, echoed: list[Row] | None, origin: bytes
+) -> bytes:
+    rows = len(answers.values)
+    parts = [*replies.parts(answers), b',"id":"%b-' % request_id.encode(), spelled([*range(rows)]), b'","warnings":']
+    parts.append([to_json(unlike.get(row, ())) for row in range(rows)] if unlike else b"[]")
+    if echoed is not None:
+        parts += [b',"input":', spelled(echoed)]
+    documents = interleaved([*parts, b"},"], rows)
+    return b'{"predictions":[%b],%b' % (documents[:-1], origin[1:])
 
 
 async def _all_of(message: Message, receive: Receive, limit: int) -> Message:

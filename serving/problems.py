@@ -13,12 +13,17 @@ from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
 from contract.errors import (
+    AliasNotFound,
     ArtifactError,
     DeadlineExceeded,
     LecternError,
     ModelCrashed,
     ModelNotFound,
+    NameRefused,
     PredictionFailed,
+    PromotionConflict,
+    PromotionFailed,
+    PromotionRefused,
     VersionNotFound,
 )
 
@@ -32,6 +37,11 @@ UNFORESEEN = "internal_error"
 STATUS: dict[type[LecternError], tuple[HTTPStatus, str]] = {
     ModelNotFound: (HTTPStatus.NOT_FOUND, "model_not_found"),
     VersionNotFound: (HTTPStatus.NOT_FOUND, "version_not_found"),
+    AliasNotFound: (HTTPStatus.NOT_FOUND, "alias_not_found"),
+    NameRefused: (HTTPStatus.UNPROCESSABLE_ENTITY, "name_refused"),
+    PromotionRefused: (HTTPStatus.CONFLICT, "promotion_refused"),
+    PromotionConflict: (HTTPStatus.CONFLICT, "promotion_conflict"),
+    PromotionFailed: (HTTPStatus.SERVICE_UNAVAILABLE, "promotion_failed"),
     ArtifactError: (HTTPStatus.SERVICE_UNAVAILABLE, "version_failed"),
     PredictionFailed: (HTTPStatus.INTERNAL_SERVER_ERROR, "prediction_failed"),
     ModelCrashed: (HTTPStatus.INTERNAL_SERVER_ERROR, "model_crashed"),

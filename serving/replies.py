@@ -10,6 +10,7 @@ from contract.answers import Answers
 from contract.errors import PredictionFailed
 from contract.signature import Output, as_key
 from serving.requests import Row, Unlike
+from serving.writing import Part, flat, members, spelled
 
 Document = dict[str, Any]
 
@@ -24,6 +25,7 @@ class Reply(NamedTuple):
     request_id: str
 
 
+_MISFIT = "The model answered something that does not fit its signature."
 _TYPES = {"float": "number", "integer": "integer", "boolean": "boolean", "string": "string"}
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _WARNING = {
@@ -70,7 +72,34 @@ class ReplySchema:
             scores = repeat(None, len(answers.values)) if answers.scores is None else answers.scores
             return [self.document(*pair) for pair in zip(answers.values, scores, strict=True)]
         except (LookupError, TypeError, ValueError):
-            raise PredictionFailed("The model answered something that does not fit its signature.") from None
+            raise PredictionFailed(_MISFIT) from None
+
+    def parts(self, answers: Answers) -> list[Part]:
+        """The documents as JSON, without their last brace: many are written faster by column than by row.
+
+        Raises:
+            PredictionFailed: they are not what the output says.
+        """
+        try:
+            return self._parts(answers.values, answers.scores)
+        except (LookupError, TypeError, ValueError):
+            raise PredictionFailed(_MISFIT) from None
+
+    def _parts(self, values: list[Any], scores: Any) -> list[Part]:
+        if self.document == self._named:
+            return [b'{"prediction":', *members(self._keys, flat(values, len(self._keys), len(values)))]
+        parts: list[Part] = [b'{"prediction":', spelled(values)]
+        if self.document == self._plain:
+            return parts
+        if self.document == self._single:
+            return [*parts, b',"score":', flat(scores, 1, len(values))]
+        width = len(self._keys)
+        texts = flat(scores, width, len(values))
+        if self.document == self._with_confidence:
+            begins = range(0, len(texts), width)
+            confidence = [texts[i + self._place[value]] for i, value in zip(begins, values, strict=True)]
+            parts += [b',"confidence":', confidence]
+        return [*parts, b',"%b":' % self._scores.encode(), *members(self._keys, texts)]
 
     def json_schema(self) -> dict[str, Any]:
         """The JSON schema of one document."""

@@ -12,16 +12,18 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from contract.artifact import Artifact
+from contract.compatibility import differences
 from contract.errors import VersionNotFound
 from contract.manifest import Manifest, Run, Runtime
 from contract.names import parse_version
+from contract.promotions import CHAMPION
 from contract.signature import Signature
 from serving.loading import Served
 from serving.metrics import exposition
 from serving.prediction import predict
 from serving.problems import Problem
 from serving.registry import Registry
-from serving.snapshot import CHAMPION, ModelState, Snapshot
+from serving.snapshot import ModelState, Snapshot
 
 NOTEBOOK, REPORT = "notebook.ipynb", "report.html"
 _NOTEBOOK_TYPE = "application/x-ipynb+json"
@@ -31,6 +33,10 @@ _SANDBOX = {
     "frame-ancestors 'self'",
     "x-content-type-options": "nosniff",
 }
+
+
+State = Literal["ready", "loading", "failed", "unpromoted"]
+"""Whether a model answers, and why not: no version of it was promoted, or none that was can be served."""
 
 
 class Health(BaseModel):
@@ -53,12 +59,15 @@ class ModelDocument(BaseModel):
     """One model."""
 
     model: str
-    state: Literal["ready", "loading", "failed"]
+    state: State
     champion: int | None = Field(description="the version that answers")
     versions: list[int]
     failed: list[FailedVersion]
+    warnings: list[str] = Field([], description="what an operator should know of the version that answers")
     description: str = ""
     metrics: dict[str, float] = {}
+    aliases: dict[str, int] = Field(description="the version that answers for each name")
+    challenger: float = Field(description="percent of the requests that the challenger answers")
     predict: str = Field(description="where to send rows")
 
 
@@ -72,6 +81,7 @@ class VersionDocument(BaseModel):
     metrics: dict[str, float]
     parameters: dict[str, Any]
     environment: dict[str, str]
+    warnings: list[str] = Field(description="how this environment differs from the one it was fitted in")
     run: Run
     runtime: Runtime
     files: list[str]
@@ -98,12 +108,8 @@ class Predict:
                     404, "no_default_model", f"No default model is set (LECTERN_DEFAULT_MODEL); the models are {known}."
                 )
         name, at, alias = model.partition("@")
-        if at and alias != CHAMPION:
-            raise Problem(
-                404, "alias_not_found", f"Model '{name[:80]}' has no alias '{alias[:80]}'; it has {CHAMPION}."
-            )
         if version is None:
-            return self.registry.champion(name)
+            return self.registry.alias(name, alias if at else CHAMPION)
         number = parse_version(version)
         if number is None:
             raise VersionNotFound(name, version[:20], self.registry.model(name).versions)
@@ -162,7 +168,7 @@ def create_router(registry: Registry) -> APIRouter:
     @router.get("/models/{model}/signature", tags=["models"])
     def model_signature(model: str) -> Signature:
         """What the answering version takes and gives."""
-        return registry.champion(model).manifest.signature
+        return registry.alias(model).manifest.signature
 
     @router.get("/models/{model}/versions/{version}", tags=["models"])
     def version(model: str, version: str) -> VersionDocument:
@@ -210,6 +216,9 @@ def _health(registry: Registry) -> Health:
         return Health(status="empty", detail=detail, models=models)
     if loading and len(silent) == len(models):
         return Health(status="loading", detail=f"{', '.join(loading)} is being loaded.", models=models)
+    if not silent and (behind := [name for name, state in sorted(snapshot.models.items()) if state.lags]):
+        detail = f"{', '.join(behind)} answers with another version than was promoted; /models says why."
+        return Health(status="degraded", detail=detail, models=models)
     if not silent:
         return Health(status="ready", detail="Every model answers.", models=models)
     if len(silent) < len(models):
@@ -218,10 +227,14 @@ def _health(registry: Registry) -> Health:
     return Health(status="failed", detail="No version of any model can be served; /models says why.", models=models)
 
 
-def _state(state: ModelState) -> Literal["ready", "loading", "failed"]:
+def _state(state: ModelState) -> State:
     if state.champion:
         return "ready"
-    return "failed" if set(state.versions) <= set(state.failures) else "loading"
+    deployment = state.deployment
+    if deployment.number and CHAMPION not in deployment.aliases:
+        return "unpromoted"
+    wanted = deployment.champions if deployment.number else state.versions
+    return "failed" if set(wanted) & set(state.versions) <= set(state.failures) else "loading"
 
 
 def _model(name: str, state: ModelState) -> ModelDocument:
@@ -232,8 +245,11 @@ def _model(name: str, state: ModelState) -> ModelDocument:
         champion=champion.version if champion else None,
         versions=list(state.versions),
         failed=[FailedVersion(version=n, code=f.code, reason=f.reason) for n, f in sorted(state.failures.items())],
+        warnings=list(champion.warnings) if champion else [],
         description=champion.manifest.description if champion else "",
         metrics=champion.manifest.metrics if champion else {},
+        aliases={alias: served.version for alias, served in sorted(state.answering.items())},
+        challenger=state.deployment.share if state.split else 0.0,
         predict=f"/models/{name}/predict",
     )
 
@@ -242,6 +258,7 @@ def _version(manifest: Manifest, number: int) -> VersionDocument:
     return VersionDocument(
         version=number,
         files=sorted(manifest.files),
+        warnings=list(differences(manifest)),
         **manifest.model_dump(exclude={"manifest_format", "files", "signature", "run", "runtime"}),
         signature=manifest.signature,
         run=manifest.run,

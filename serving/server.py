@@ -16,16 +16,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from typing import TYPE_CHECKING
 
 import uvicorn
 import uvicorn._subprocess
 from uvicorn.supervisors import Multiprocess
 
 from contract.errors import SettingsRefused
-from contract.formats import onnx
+from serving import trust
 from serving.announcement import announce
-from serving.app import Lectern, create_app
 from serving.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from serving.app import Lectern
 
 KEEP_ALIVE_S = 75
 """Longer than proxies keep theirs, so that they never send on a connection that is being closed."""
@@ -40,14 +43,21 @@ def run(settings: ServeSettings) -> None:
 
     Raises:
         SettingsRefused: the address cannot be listened on.
+        KeyRefused: there is no key to check signatures with where one should be.
     """
+    trust.trusted_keys(settings)  # told of now, not when a version is loaded
+    gc.set_threshold(*_GC_THRESHOLDS)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nobody here needs more; models' processes are not given it
     listener = bind(settings)
+    from serving.app import create_app
+
     host, port = listener.getsockname()[:2]
     settings = settings.model_copy(update={"port": port})
     config = uvicorn.Config(
         "serving.server:worker" if settings.workers > 1 else create_app(settings),
         factory=settings.workers > 1,
         workers=settings.workers,
+        lifespan="on",
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -60,13 +70,12 @@ def run(settings: ServeSettings) -> None:
     stopping = threading.Event()
     announcing = partial(announce, host, port, settings)
     if settings.workers == 1 or not _FORKS:
-        threading.Thread(target=announcing, args=[stopping.wait], daemon=True).start()
+        threading.Thread(target=_announce_here, args=[announcing, stopping.wait], daemon=True).start()
     try:
         if settings.workers > 1:
             with _shared(settings), _copied(announcing) if _FORKS else nullcontext():
                 Multiprocess(config, sockets=[listener]).run()
         else:
-            settle()
             uvicorn.Server(config).run(sockets=[listener])
     except KeyboardInterrupt:  # uvicorn raises the signal again once it has shut down
         pass
@@ -94,8 +103,12 @@ def _copied(announcing: Callable[[Callable[[float], bool]], None]) -> Iterator[N
     import uvicorn.loops.uvloop
     import uvicorn.protocols.http.httptools_impl
 
+    import serving.framework  # noqa: F401
+    from contract.formats import onnx
+
     onnx.get_ready()
-    settle()
+    gc.collect()
+    gc.freeze()
     context = multiprocessing.get_context("fork")
     uvicorn._subprocess.spawn = context  # type: ignore[assignment]  # it has no setting for it
     announcer = context.Process(target=_announce_apart, args=[announcing], daemon=True)
@@ -104,6 +117,11 @@ def _copied(announcing: Callable[[Callable[[float], bool]], None]) -> Iterator[N
         yield
     finally:
         announcer.kill()
+
+
+def _announce_here(announcing: Callable[[Callable[[float], bool]], None], stopped: Callable[[float], bool]) -> None:
+    announcing(stopped)
+    gc.freeze()  # what stays: looking through all modules holds up every request
 
 
 def _announce_apart(announcing: Callable[[Callable[[float], bool]], None]) -> None:
@@ -120,17 +138,12 @@ def _announce_apart(announcing: Callable[[Callable[[float], bool]], None]) -> No
 
 def worker() -> Lectern:
     """The service as the environment sets it: what each of several processes builds for itself."""
+    from serving.app import create_app
+
     _show_log()
     gc.freeze()  # without looking through it, which would make pages of it this worker's own
     gc.set_threshold(*_GC_THRESHOLDS)
     return create_app(ServeSettings.read(os.environ))
-
-
-def settle() -> None:
-    """Spare the garbage collector what stays: looking through all modules holds up every request."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 def bind(settings: ServeSettings) -> socket.socket:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from contract.promotions import CHALLENGER, CHAMPION, Deployment
+from serving.canary import Split
 from serving.loading import Served
-
-CHAMPION = "champion"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +20,49 @@ class Failure:
     retry_at: float | None = None
     """When to try again (monotonic seconds), for what may pass."""
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to try again."""
+        return self.retry_at is not None and time.monotonic() >= self.retry_at
+
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
     """What is known of one model."""
 
     versions: tuple[int, ...] = ()
-    champion: Served | None = None
+    deployment: Deployment = field(default_factory=Deployment)
+    """What shall be live."""
+    answering: Mapping[str, Served] = field(default_factory=dict)
+    """What is live, by alias."""
     failures: Mapping[int, Failure] = field(default_factory=dict)
+
+    @property
+    def champion(self) -> Served | None:
+        """The version that answers where none is named."""
+        return self.answering.get(CHAMPION)
+
+    @property
+    def lags(self) -> bool:
+        """Whether the log cannot be followed: an alias points at what must not be served, or an entry is damaged."""
+        unserved = [version for version in self.deployment.aliases.values() if version in self.failures]
+        return bool(unserved or self.deployment.damaged)
+
+    @property
+    def split(self) -> Split | None:
+        """What chooses between champion and challenger, where both answer."""
+        champion, challenger = self.champion, self.answering.get(CHALLENGER)
+        if champion is None or challenger is None or not self.deployment.share:
+            return None
+        return Split(champion, challenger, self.deployment.share)
+
+    @property
+    def shadowed(self) -> tuple[Served, Served] | None:
+        """The champion, and the challenger that answers copies of its requests."""
+        champion, challenger = self.champion, self.answering.get(CHALLENGER)
+        if champion is None or challenger is None or not self.deployment.shadow:
+            return None
+        return champion, challenger
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +71,33 @@ class Snapshot:
 
     models: Mapping[str, ModelState] = field(default_factory=dict)
     pinned: Mapping[tuple[str, int], Served] = field(default_factory=dict)
-    routes: Mapping[str, Served] = field(default_factory=dict)
-    """The version behind each path that predicts."""
+    routes: Mapping[str, Served | Split] = field(default_factory=dict)
+    """The version behind each path that predicts, or what chooses between two."""
     complete: bool = False
     """Whether everything that was in the store at the start has been loaded or refused."""
     trouble: str = ""
     """Why the store cannot be looked at."""
 
+    @property
+    def loaded(self) -> set[Served]:
+        """Every version that a request can find."""
+        return {served for state in self.models.values() for served in state.answering.values()} | {
+            *self.pinned.values()
+        }
 
-def routes(snapshot: Snapshot, default: str | None) -> dict[str, Served]:
-    """The version behind each path that predicts; `default` is the model behind the paths that name none."""
-    found: dict[str, Served] = {}
-    for served in snapshot.pinned.values():
+
+def routes(snapshot: Snapshot, default: str | None) -> dict[str, Served | Split]:
+    """What is behind each path that predicts; `default` is the model behind the paths that name none."""
+    found: dict[str, Served | Split] = {}
+    for served in snapshot.loaded:
         found[f"/models/{served.model}/versions/{served.version}/predict"] = served
-    for name, state in snapshot.models.items():
-        if state.champion is not None:
-            for path in (name, f"{name}@{CHAMPION}", f"{name}/versions/{state.champion.version}"):
-                found[f"/models/{path}/predict"] = state.champion
-    for served in set(found.values()):
         if served.model == default:
             found[f"/v{served.version}/predict"] = served
+    for name, state in snapshot.models.items():
+        for alias, served in state.answering.items():
+            found[f"/models/{name}@{alias}/predict"] = served
+        if state.champion is not None:
+            found[f"/models/{name}/predict"] = state.split or state.champion
     if f"/models/{default}/predict" in found:
         found["/predict"] = found[f"/models/{default}/predict"]
     return found

@@ -10,6 +10,7 @@ from contract.answers import Columns
 from contract.artifact import Artifact
 from contract.child import Child
 from contract.formats import joblib
+from contract.limits import Limits
 from tests.samples import artifact
 
 PATIENCE_S = 60.0
@@ -65,7 +66,7 @@ def stored(folder: Path, model: Any, **changes: Any) -> Artifact:
 
 @contextmanager
 def child_of(version: Artifact, *, warm: bool = True) -> Iterator[Child]:
-    child = Child(version, "joblib", load_timeout_s=PATIENCE_S, answer_timeout_s=PATIENCE_S, warm=warm)
+    child = Child(version, "joblib", Limits(PATIENCE_S, PATIENCE_S), warm=warm)
     with closing(child):
         yield child
     assert child.process_id not in living()

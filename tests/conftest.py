@@ -1,18 +1,23 @@
 """What many tests ask for."""
 
+from __future__ import annotations
+
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from contract.store import Store
 from tests.live import Service, running
+
+if TYPE_CHECKING:
+    from tests.gated import Zoo
 
 settings.register_profile("lectern", derandomize=True, deadline=None, max_examples=40)
 settings.register_profile("thorough", deadline=None, max_examples=2_000)  # make fuzz
@@ -60,14 +65,29 @@ def example_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return trained_once(tmp_path_factory, "example-store", ["iris", "cardio"])
 
 
+@pytest.fixture(scope="session")
+def zoo(tmp_path_factory: pytest.TempPathFactory) -> Zoo:
+    """Versions that a gate has to tell apart, made once per test run; to be copied, not changed."""
+    from filelock import FileLock
+
+    from tests.gated import Zoo
+
+    root = _shared(tmp_path_factory) / "zoo"
+    with FileLock(f"{root}.lock"), pytest.MonkeyPatch.context() as patch:
+        if not root.exists():
+            for name in [name for name in os.environ if name.startswith("LECTERN_")]:
+                patch.delenv(name)
+            patch.setenv("LECTERN_STORE", str(root.with_suffix(".unfinished")))
+            Zoo.make(root.with_suffix(".unfinished"))
+            root.with_suffix(".unfinished").rename(root)
+    return Zoo(Store(root))
+
+
 def trained_once(tmp_path_factory: pytest.TempPathFactory, folder: str, names: Sequence[str]) -> Store:
     """A store with the models of these training notebooks, which the first worker that asks for it trains."""
     from filelock import FileLock
 
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has its own folder in the one of the run
-        shared = shared.parent
-    store = Store(shared / folder)
+    store = Store(_shared(tmp_path_factory) / folder)
     notebooks = [Path(__file__).parents[1] / "notebooks" / "training" / f"{name}.ipynb" for name in names]
     own = {name: value for name, value in os.environ.items() if not name.startswith("LECTERN_")}
     with FileLock(f"{store.root}.lock"):
@@ -77,6 +97,12 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory, folder: str, names: S
             subprocess.run(command, env=own, check=True)
             unfinished.rename(store.root)
     return store
+
+
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the test run; each of several workers has its own in it."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,7 @@ from contract.formats import joblib, onnx
 from contract.formats.joblib import FittedObject
 from contract.manifest import Onnx, Runtime
 from contract.signature import Field, Output, Signature
+from contract.signing import Signer
 from contract.store import Store
 from tests.samples import sealed
 
@@ -257,13 +258,14 @@ def publish(
     return store.publish(sealed(store, files, model=name, signature=signature, **changes))
 
 
-def publish_graph(store: Store, name: str, factor: float = 2.0, **changes: Any) -> int:
+def publish_graph(store: Store, name: str, factor: float = 2.0, *, signer: Signer | None = None, **changes: Any) -> int:
     """Make a version that multiplies x by `factor`, as ONNX."""
     rows: Columns = {"x": [1.0, 2.0]}
     answers = Answers([factor, 2 * factor])
     files = {onnx.FILE: multiplication(factor), golden.GOLDEN: golden.write(rows, answers)}
     runtime = Runtime(format="onnx", onnx=Onnx(layout="matrix", dtype="float64", max_difference=0.0))
-    return store.publish(sealed(store, files, **{"model": name, "signature": X, "runtime": runtime} | changes))
+    stage = sealed(store, files, **{"model": name, "signature": X, "runtime": runtime} | changes)
+    return store.publish(stage, signer)
 
 
 def republish(

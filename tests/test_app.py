@@ -1,5 +1,6 @@
 """serving.app: the application as a value; every error as a problem; pages that reach nobody else."""
 
+import asyncio
 import logging
 import re
 import subprocess
@@ -50,8 +51,7 @@ def app(store: Store) -> Lectern:
 
 
 def framework(app: Lectern) -> FastAPI:
-    assert isinstance(app.framework, FastAPI)
-    return app.framework
+    return app.framework()
 
 
 # --- a value
@@ -67,6 +67,7 @@ def test_importing_the_service_does_nothing_and_building_it_starts_nothing(store
         "from serving.settings import ServeSettings\n"
         "create_app(ServeSettings())\n"
         "assert threading.active_count() == 1\n"
+        "assert 'fastapi' not in sys.modules\n"
         "assert dict(os.environ) == before\n"
         "assert os.listdir() == []\n"
     )
@@ -74,6 +75,33 @@ def test_importing_the_service_does_nothing_and_building_it_starts_nothing(store
     folder.mkdir()
     done = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_it_answers_without_a_server_that_lets_it_live(app: Lectern) -> None:
+    async def get(path: str) -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+            return await client.get(path)
+
+    for _ in range(2):  # each time on an event loop of its own
+        assert asyncio.run(get("/health")).json()["status"] == "loading"
+    assert asyncio.run(get("/nothing")).json()["code"] == "not_found"
+
+
+def test_who_asks_before_the_models_are_up_waits_for_them(app: Lectern, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.app.HEAD_START_S", PATIENCE_S)
+    with served(app, read=False) as client:
+        assert client.post("/predict", json={"x": 1}).json()["prediction"] == 2.0
+        assert client.get("/health/live").json() == {"live": True}
+
+
+def test_what_takes_long_to_load_keeps_nobody_from_asking_how_the_service_is(store: Store, tmp_path: Path) -> None:
+    publish(store, "slow", Unpickled(once_there, tmp_path / "go", Times(2.0)), answers=Answers([2.0, 2.0]))
+    with served(create_app(ServeSettings(store=store.root)), read=False) as client:
+        assert client.get("/health/live").json() == {"live": True}
+        assert client.get("/health/ready").json()["status"] == "loading"
+        assert client.post("/predict", json={"x": 1}).json()["code"] == "version_failed"
+        (tmp_path / "go").touch()
+        until(lambda: client.post("/predict", json={"x": 1}).status_code == 200)
 
 
 def test_two_applications_in_one_process_do_not_know_each_other(store: Store, app: Lectern) -> None:
@@ -158,14 +186,15 @@ def test_a_parameter_that_does_not_fit_is_a_problem(app: Lectern) -> None:
     with served(app) as client:
         found = ProblemDocument.model_validate_json(client.get("/numbered?number=swordfish").content)
     assert (found.status, found.code) == (422, "invalid_request")
-    assert found.detail == "A parameter of the request does not fit; /docs says what it takes."
+    fault = "Input should be a valid integer, unable to parse string as an integer"
+    assert found.detail == f"'number' does not fit: {fault}. /docs says what this path takes."
 
 
 def test_a_prediction_that_fails_as_nobody_foresaw_is_a_problem_and_logged(
     store: Store, app: Lectern, caplog: pytest.LogCaptureFixture
 ) -> None:
     with served(app) as client, caplog.at_level(logging.ERROR):
-        predictor = app.registry.champion("double").predictor
+        predictor = app.registry.alias("double").predictor
         predictor._model = None  # type: ignore[attr-defined]  # as damaged as it can be made from here
         response = client.post("/predict", json=[{"x": 1}])
         found = ProblemDocument.model_validate_json(response.content)

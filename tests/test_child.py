@@ -193,7 +193,8 @@ import os, signal, sys, threading, time
 from pathlib import Path
 from contract.artifact import Artifact
 from contract.child import Child
-child = Child(Artifact(Path(sys.argv[1])), "joblib", load_timeout_s=60, answer_timeout_s=60)
+from contract.limits import Limits
+child = Child(Artifact(Path(sys.argv[1])), "joblib", Limits(60, 60))
 def interrupt():
     while not os.path.exists(sys.argv[2]):
         time.sleep(0.01)

@@ -22,8 +22,10 @@ from contract.errors import (
     LecternError,
     LoadFailed,
     NotRegularFile,
+    ResourceLimit,
 )
 from contract.formats import joblib
+from contract.limits import Limits
 from tests.children import PATIENCE_S, child_of, living, obedient, stored, until
 from tests.samples import artifact
 
@@ -78,7 +80,7 @@ def test_a_file_that_does_not_load_says_why(
     tmp_path: Path, warm: bool, content: bytes, error: type[LecternError], says: str
 ) -> None:
     with pytest.raises(error, match=says):
-        Child(pickled(tmp_path, content), "joblib", load_timeout_s=PATIENCE_S, answer_timeout_s=1, warm=warm)
+        Child(pickled(tmp_path, content), "joblib", Limits(PATIENCE_S, 1), warm=warm)
 
 
 def test_a_file_that_never_loads_is_given_up(tmp_path: Path, warm: bool) -> None:
@@ -88,8 +90,8 @@ def test_a_file_that_never_loads_is_given_up(tmp_path: Path, warm: bool) -> None
     if warm:
         with child_of(stored(tmp_path / "other", obedient({}))):  # its process is there from then on
             pass
-    with pytest.raises(LoadFailed, match=r"^The model was not loaded within 1 s\.$"):
-        Child(version, "joblib", load_timeout_s=1, answer_timeout_s=1, warm=warm)
+    with pytest.raises(ResourceLimit, match=r"^The model was not loaded within 1 s\.$"):
+        Child(version, "joblib", Limits(1, 1), warm=warm)
     assert not note.exists() or int(note.read_text()) not in living()
 
 
@@ -99,10 +101,10 @@ def test_a_damaged_file_is_not_unpickled(tmp_path: Path, warm: bool) -> None:
     path = version.folder / joblib.FILE
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
     with pytest.raises(ChecksumMismatch, match=r"^model\.joblib is not the file that was published"):
-        Child(version, "joblib", load_timeout_s=PATIENCE_S, answer_timeout_s=1, warm=warm)
+        Child(version, "joblib", Limits(PATIENCE_S, 1), warm=warm)
     path.unlink()
     with pytest.raises(NotRegularFile, match=r"^model\.joblib is missing\.$"):
-        Child(version, "joblib", load_timeout_s=PATIENCE_S, answer_timeout_s=1, warm=warm)
+        Child(version, "joblib", Limits(PATIENCE_S, 1), warm=warm)
     assert not marker.exists()
 
 
@@ -110,7 +112,7 @@ def test_without_a_process_there_is_no_child(tmp_path: Path, monkeypatch: pytest
     version = stored(tmp_path, obedient({}))
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no-python"))
     with pytest.raises(LoadFailed, match=r"^No process for the model could be started: No such file or directory\.$"):
-        Child(version, "joblib", load_timeout_s=1, answer_timeout_s=1)
+        Child(version, "joblib", Limits(1, 1))
 
 
 # --- parent and child
@@ -120,8 +122,9 @@ import os, signal, sys, threading
 from pathlib import Path
 from contract.artifact import Artifact
 from contract.child import Child
+from contract.limits import Limits
 signal.signal(signal.SIGINT, lambda *_: None)
-child = Child(Artifact(Path(sys.argv[1])), "joblib", load_timeout_s=60, answer_timeout_s=60, warm=sys.argv[2] == "True")
+child = Child(Artifact(Path(sys.argv[1])), "joblib", Limits(60, 60), warm=sys.argv[2] == "True")
 print(child.process_id, flush=True)
 for line in sys.stdin:
     print(child.answer({"x0": [float(line)], "x1": [0.0]}).values, flush=True)

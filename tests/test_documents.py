@@ -1,6 +1,7 @@
 """serving.documents: the OpenAPI document says what the service does, neither more nor less."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,14 @@ from serving.tables import FORMS
 from tests.live import Service, damage, publish_graph, running, until
 
 EXAMPLES = 15
+
+
+@pytest.fixture(scope="module")
+def examples(example_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service on a store of its own, for whoever tries every operation changes what is live."""
+    root = shutil.copytree(example_store.root, tmp_path_factory.mktemp("documents") / "store")
+    with running(root, default_model="iris") as service:
+        yield service
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +137,9 @@ def test_the_other_answers_are_as_it_says(examples: Service, document: Any) -> N
     for path in document["paths"]:
         if "get" in document["paths"][path]:
             answer = examples.client.get(path.format(model="iris", version="1"))
+            if path.endswith("/shadow"):  # nothing has been compared
+                assert (answer.status_code, answer.json()["code"]) == (404, "no_shadow")
+                continue
             assert answer.status_code == 200, path
             content = document["paths"][path]["get"]["responses"]["200"].get("content", {})
             if "application/json" in content:
@@ -190,7 +202,8 @@ def growing(store: Store) -> Iterator[Service]:
 def test_it_changes_with_what_is_served(growing: Service, store: Store) -> None:
     def paths() -> dict[str, str]:
         found = growing.get("/openapi.json")["paths"]
-        return {path: found[path]["post"]["summary"] for path in found if "post" in found[path]}
+        posts = {path: found[path]["post"]["summary"] for path in found if "post" in found[path]}
+        return {path: summary for path, summary in posts.items() if "{model}" not in path}
 
     assert paths() == {}
     publish_graph(store, "double", description="Twice x.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from datetime import UTC, datetime, timedelta
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 from contract import golden
 from contract.artifact import Artifact
 from contract.baseline import Baseline
+from contract.errors import ExportRefused
 from contract.store import Store
 from pipeline import Exported, export
 
@@ -131,6 +133,46 @@ def test_the_next_one_is_compared_with_the_one_before(store: Store) -> None:
     assert "evaluation.parquet" not in first.manifest.files
     assert second.metrics.keys() == {"r2", "mae", "rmse", "mape"}
     assert store.versions("weight") == [1, 2]
+
+
+def test_the_gate_decides_at_once_and_shows_it(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = export(CLASSIFIER, "flower", FLOWERS[30:], LARGE[30:])
+    assert "\n  champion now: no version was champion before\n" in repr(first)
+    worse = DecisionTreeClassifier(max_depth=1, max_features=1, random_state=3).fit(FLOWERS, LARGE[::-1])
+    with pytest.warns(UserWarning, match="worse than always answering"):
+        second = export(worse, "flower", FLOWERS[20:], LARGE[20:])
+    decision = second.decision
+    assert decision is not None
+    assert decision.comparison is not None
+    assert (decision.verdict, decision.champion) == ("kept", 1)
+    measured = {line.metric: line.champion for line in decision.comparison.table}
+    assert measured["accuracy"] == pytest.approx(CLASSIFIER.score(FLOWERS[20:], LARGE[20:]))
+    assert f"(version 1: {measured['accuracy']:.4f}, worse)" in repr(second)  # on its rows, not on its own
+    assert "promotes it</p>" in second._repr_html_()
+    assert escape(str(decision)) in second._repr_html_()
+    monkeypatch.setenv("LECTERN_TRAIN_PROMOTE", "always")
+    third = export(worse, "flower", FLOWERS, promote="never")
+    assert (third.before, third.decision and third.decision.verdict) == ((1, first.manifest), "kept")
+    assert (third.manifest.run.promote, first.manifest.run.promote) == ("never", None)
+    fourth = export(worse, "flower", FLOWERS)
+    assert fourth.decision is not None
+    assert (fourth.decision.promoted, store.promotions("flower").read().aliases) == (True, {"champion": 4})
+
+
+def test_where_no_targets_are_ever_given_the_newest_goes_on_answering(store: Store) -> None:
+    for _ in range(2):
+        made = export(RIDGE, "weight", FLOWERS)
+    assert str(made.decision) == (
+        "champion now: nothing was compared with version 1: neither version 2 nor version 1 of 'weight' keeps held-out "
+        "rows with their truth"
+    )
+    assert store.promotions("weight").read().aliases == {"champion": 2}
+
+
+def test_a_policy_that_there_is_not_is_refused(store: Store) -> None:
+    with pytest.raises(ExportRefused, match=r"promote= is 'often'; give one of 'if-better', 'always', 'never'\."):
+        export(RIDGE, "weight", FLOWERS, promote="often")  # type: ignore[arg-type]  # as a notebook may
+    assert entries(store) == []
 
 
 def test_of_many_held_out_rows_ten_thousand_are_kept(store: Store) -> None:

@@ -42,7 +42,7 @@ ALLOWED = {
     | {"numpy", "prometheus_client", "typer", "typing_extensions"},
     "lectern": {"pipeline", "serving", "typer"},
 }
-LAZY = {"serving": {"pyarrow", "rich"}}
+LAZY = {"contract": {"cryptography", "model_signing"}, "serving": {"pyarrow", "rich"}}
 """What a layer may import inside functions only: not every installation has it, or it takes long."""
 MODULES = sorted(path for part in ALLOWED for path in [*ROOT.glob(f"{part}.py"), *ROOT.glob(f"{part}/**/*.py")])
 

@@ -16,8 +16,10 @@ from contract.errors import (
     LoadFailed,
     ManifestInvalid,
     PredictionFailed,
+    ResourceLimit,
     SelfTestFailed,
     SelfTestMismatch,
+    SelfTestTimeout,
 )
 from contract.formats import joblib, onnx
 from contract.signature import Output, Signature
@@ -150,12 +152,12 @@ def test_decisions_keep_the_form_that_the_example_has(store: Store) -> None:
 def test_a_model_that_never_answers_its_golden_rows_is_given_up(store: Store) -> None:
     publish(store, "double", Times(2.0), rows={"x": [HANGS]}, answers=Answers([1.0]))
     message = r"^The model could not answer its golden rows: The model did not answer within 2 s\.$"
-    refused(store, "double", SelfTestFailed, message, predict_timeout_s=2)
+    refused(store, "double", SelfTestTimeout, message, load_timeout_s=2)
 
 
 def test_a_model_that_never_loads_is_given_up(store: Store) -> None:
     publish(store, "double", Unpickled(time.sleep, 1e6), answers=Answers([2.0, 2.0]))
-    refused(store, "double", LoadFailed, r"^The model was not loaded within 2 s\.$", load_timeout_s=2)
+    refused(store, "double", ResourceLimit, r"^The model was not loaded within 2 s\.$", load_timeout_s=2)
 
 
 def test_a_model_that_dies_while_it_loads_is_refused(store: Store) -> None:

@@ -1,25 +1,15 @@
 """The publish protocol under faults: whatever system call fails or is the last, a reader sees whole versions only."""
 
-import json
 import re
 import shutil
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-
-def run(way: str, folder: Path) -> list[Any]:
-    """What publishing.py has to say."""
-    command = [sys.executable, "-W", "error", "-m", "tests.publishing", way, str(folder)]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert isinstance(found, list)
-    return found
+from tests.faults import run
 
 
 def kind(outcome: dict[str, Any]) -> str:
@@ -59,7 +49,7 @@ def check(outcomes: list[Any]) -> Counter[str]:
 
 
 def test_a_fault_at_any_call_of_a_publish_shows_no_reader_half_a_version(tmp_path: Path) -> None:
-    outcomes = run("patched", tmp_path)
+    outcomes = run("publishing", "patched", str(tmp_path))
     counted = check(outcomes)
     assert counted["killed"] > 200
     assert counted["refused"] > 100
@@ -76,7 +66,7 @@ def test_the_kernel_refuses_or_kills_at_any_call_of_a_publish(tmp_path: Path) ->
     allowed = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, text=True, check=False)
     if allowed.returncode:
         pytest.skip(f"strace may not trace here: {allowed.stderr.strip()}")
-    counted = check(run("traced", tmp_path))
+    counted = check(run("publishing", "traced", str(tmp_path)))
     assert counted["killed"] > 100
     assert counted["refused"] > 100
     assert counted["was taken back"] >= 2
@@ -84,7 +74,7 @@ def test_the_kernel_refuses_or_kills_at_any_call_of_a_publish(tmp_path: Path) ->
 
 def test_a_version_is_durable_before_it_has_its_name_and_the_name_before_it_is_announced(tmp_path: Path) -> None:
     """A power failure is not made here; that every write has its fsync, and where, is."""
-    for calls in run("accounts", tmp_path):
+    for calls in run("publishing", "accounts", str(tmp_path)):
         unsafe: set[str] = set()
         renamed = False
         for name, path in calls:

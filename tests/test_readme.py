@@ -20,7 +20,7 @@ def test_the_settings_table_is_what_the_settings_are() -> None:
     for settings in (ServeSettings, TrainSettings):
         for field, info in settings.model_fields.items():
             if field not in ("stage", "notebook", "shared_folder"):  # between processes of ours, nobody's to set
-                default = "" if info.default is None else f"`{info.default}`"
+                default = "" if info.default_factory or info.default is None else f"`{info.default}`"
                 expected[settings.variable(field)] = (default, info.description)
     assert {name: (default, description) for name, default, description in rows} == expected
 

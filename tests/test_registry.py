@@ -57,8 +57,9 @@ async def eventually(condition: Callable[..., object], *arguments: Any) -> None:
 
 
 async def looked(registry: Registry) -> None:
-    """Wait until the store has been looked at twice more."""
+    """Wait until the store has been looked at twice more, and nothing is being loaded."""
     await asyncio.sleep(4 * registry.settings.poll_s)
+    await eventually(lambda: registry.settled)
 
 
 async def ask(served: Served, x: float = 1.0) -> Any:
@@ -92,7 +93,7 @@ def test_an_empty_store_is_read_and_filled_later(store: Store) -> None:
                 registry.model("double")
             publish_graph(store, "double")
             await eventually(lambda: champions(registry) == {"double": 1})
-            assert await ask(registry.champion("double")) == 2.0
+            assert await ask(registry.alias("double")) == 2.0
 
     asyncio.run(scenario())
 
@@ -106,12 +107,12 @@ def test_at_the_start_the_newest_good_version_of_each_model_answers(store: Store
     async def scenario() -> None:
         async with started(store) as registry:
             assert champions(registry) == {"times": 2, "other": 1}
-            assert await ask(registry.champion("times")) == 2.0
+            assert await ask(registry.alias("times")) == 2.0
             failure = registry.snapshot.models["times"].failures[3]
             assert (failure.code, failure.retry_at) == ("checksum_mismatch", None)
             assert failure.reason.startswith("model.onnx is not the file that was published")
             with pytest.raises(ModelNotFound, match=r"^There is no model 'iris'; the store holds other, times\.$"):
-                registry.champion("iris")
+                registry.alias("iris")
 
     asyncio.run(scenario())
 
@@ -151,7 +152,7 @@ def test_a_store_that_vanishes_takes_nothing_with_it(store: Store, tmp_path: Pat
             away = store.root.rename(tmp_path / "away")
             await looked(registry)
             assert champions(registry) == {"double": 1}
-            assert await ask(registry.champion("double")) == 2.0
+            assert await ask(registry.alias("double")) == 2.0
             away.rename(store.root)
             publish_graph(store, "double", 3.0)
             await eventually(lambda: champions(registry) == {"double": 2})
@@ -186,11 +187,11 @@ def test_a_model_without_a_good_version_says_why(store: Store, caplog: pytest.Lo
             message = r"^Version 1 of 'double' cannot be served: model\.onnx is not the file that was published"
             for _ in range(2):
                 with pytest.raises(ArtifactError, match=message):
-                    registry.champion("double")
+                    registry.alias("double")
                 with pytest.raises(ArtifactError, match=message):
                     await registry.version("double", 1)
             with pytest.raises(ArtifactError, match=r"^Version 1 of 'strange' cannot be served: The model answers"):
-                registry.champion("strange")
+                registry.alias("strange")
 
     with caplog.at_level(logging.WARNING):
         asyncio.run(scenario())
@@ -209,11 +210,11 @@ def test_a_model_that_is_being_loaded_says_so(store: Store) -> None:
         async with started(store, complete=False, load_timeout_s=2) as registry:
             await eventually(lambda: "slow" in registry.snapshot.models)
             with pytest.raises(ArtifactError, match=r"^'slow' is being loaded; ask again in a moment\.$"):
-                registry.champion("slow")
+                registry.alias("slow")
             assert not registry.snapshot.complete
             await eventually(lambda: registry.snapshot.complete)
             with pytest.raises(ArtifactError, match=r"cannot be served: The model was not loaded within 2 s\.$"):
-                registry.champion("slow")
+                registry.alias("slow")
 
     asyncio.run(scenario())
 
@@ -309,7 +310,7 @@ def test_a_version_is_loaded_when_it_is_asked_for_and_once_for_all_who_ask(store
             assert len(set(map(id, found))) == 1
             assert (tmp_path / "asked").read_text() == "[1.0, 1.0]\n[1.0]\n"  # golden rows and the example, once
             assert await ask(found[0], 7.0) == 7.0
-            assert await registry.version("times", 2) is registry.champion("times")
+            assert await registry.version("times", 2) is registry.alias("times")
             assert await registry.version("times", 1) is found[0]
             for name, number, error, message in (
                 ("times", 3, VersionNotFound, r"^Model 'times' has no version 3; the store holds 1, 2\.$"),
@@ -412,7 +413,8 @@ def test_versions_that_push_each_other_out_are_all_answered(store: Store) -> Non
 
 
 def routes(registry: Registry) -> dict[str, str]:
-    return {path: f"{served.model} {served.version}" for path, served in sorted(registry.snapshot.routes.items())}
+    found = sorted(registry.snapshot.routes.items())
+    return {path: f"{served.model} {served.version}" for path, served in found if isinstance(served, Served)}
 
 
 def test_the_only_model_is_the_default_one(store: Store) -> None:
@@ -466,7 +468,7 @@ def test_no_request_meets_a_version_that_has_gone(store: Store) -> None:
     async def client(registry: Registry, done: asyncio.Event) -> list[int]:
         seen = []
         while not done.is_set():
-            served = registry.champion("times")
+            served = registry.alias("times")
             with served.predictor.in_use():
                 await asyncio.sleep(0.05)  # its body arrives slowly
                 answers = await served.predictor.answer({"x": [1.0]})

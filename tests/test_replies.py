@@ -4,12 +4,17 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from contract.answers import Answers
 from contract.errors import PredictionFailed
 from contract.signature import Output
 from serving.replies import ReplySchema
+from serving.writing import interleaved, spelled
 
 NO_YES: dict[str, Any] = {"labels": (0, 1), "classes": ("no", "yes")}
 RGB: dict[str, Any] = {"labels": (0, 1, 2), "classes": ("red", "green", "blue")}
@@ -151,6 +156,25 @@ def test_a_reply_is_a_document_that_its_schema_describes(kind: str) -> None:
             assert not validator.is_valid({key: value for key, value in whole.items() if key != name})
 
 
+@pytest.mark.parametrize("kind", REPLIES)
+def test_documents_are_the_same_by_column_as_by_row(kind: str) -> None:
+    output, answers, expected = REPLIES[kind]
+    replies = ReplySchema(output, answers)
+    for times in (0, 1, 70):
+        some = answers.take([*range(len(expected))] * times)
+        by_column = interleaved([*replies.parts(some), b"}"], len(expected) * times)
+        assert by_column == b"".join(map(to_json, replies.documents(some)))
+
+
+JSON = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+
+
+@given(values=st.lists(JSON) | st.lists(st.text()) | st.lists(st.floats() | st.booleans()) | st.lists(st.lists(JSON)))
+@hypothesis_settings(max_examples=50)
+def test_values_are_spelled_the_same_together_as_alone(values: list[Any]) -> None:
+    assert spelled(values) == [to_json(value) for value in values]
+
+
 @pytest.mark.parametrize(
     ("kind", "wrong"),
     [
@@ -214,8 +238,10 @@ def test_its_schema_says_how_far_scores_may_go() -> None:
 )
 def test_an_answer_of_another_form_is_none(kind: str, answers: Answers) -> None:
     output, usual, _ = REPLIES[kind]
-    with pytest.raises(PredictionFailed, match=r"^The model answered something that does not fit its signature\.$"):
-        ReplySchema(output, usual).documents(answers)
+    replies = ReplySchema(output, usual)
+    for write in (replies.documents, replies.parts):
+        with pytest.raises(PredictionFailed, match=r"^The model answered something that does not fit its signature\.$"):
+            write(answers)
 
 
 @pytest.mark.parametrize(

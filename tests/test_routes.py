@@ -104,8 +104,11 @@ def test_the_models_are_listed_with_what_failed_and_why(mixed: Service) -> None:
             "champion": None,
             "versions": [1],
             "failed": [{"version": 1, "code": "checksum_mismatch", "reason": REASON}],
+            "warnings": [],
             "description": "",
             "metrics": {},
+            "aliases": {},
+            "challenger": 0.0,
             "predict": "/models/broken/predict",
         },
         {
@@ -114,8 +117,11 @@ def test_the_models_are_listed_with_what_failed_and_why(mixed: Service) -> None:
             "champion": 1,
             "versions": [1, 2],
             "failed": [{"version": 2, "code": "checksum_mismatch", "reason": REASON}],
+            "warnings": [],
             "description": "",
             "metrics": {},
+            "aliases": {"champion": 1},
+            "challenger": 0.0,
             "predict": "/models/old/predict",
         },
         mixed.get("/models/times"),
@@ -130,7 +136,7 @@ def test_a_version_says_where_it_came_from(examples: Service, example_store: Sto
         manifest = example_store.artifact(model, 1).manifest
         found = examples.get(f"/models/{model}/versions/1")
         said = json.loads(manifest.model_dump_json(exclude={"manifest_format", "files"}))
-        assert found == said | {"version": 1, "files": sorted(manifest.files)}
+        assert found == said | {"version": 1, "files": sorted(manifest.files), "warnings": []}
         assert found["run"]["kind"] == "papermill"
         assert found["parameters"]["seed"] == 0
         for path in (f"/models/{model}/signature", f"/models/{model}/versions/1/signature"):

@@ -1,4 +1,4 @@
-"""contract.formats.joblib.load_shared: processes that share a folder have a model's arrays in memory once."""
+"""contract.formats.joblib.load: processes that share a folder have a model's arrays in memory once."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from contract.answers import Columns
 from contract.child import Child
 from contract.formats import joblib
 from contract.formats.joblib import FittedObject
+from contract.limits import Limits
 from tests.children import PATIENCE_S, stored
 from tests.samples import REGRESSION, manifest
 
@@ -38,9 +39,7 @@ def test_several_children_map_one_file(neighbours: KNeighborsRegressor, tmp_path
     folder.mkdir()
 
     def child(warm: bool) -> Child:
-        return Child(
-            version, "joblib", load_timeout_s=PATIENCE_S, answer_timeout_s=PATIENCE_S, warm=warm, shared=folder
-        )
+        return Child(version, "joblib", Limits(PATIENCE_S, PATIENCE_S), warm=warm, shared=folder)
 
     expected = FittedObject(neighbours, REGRESSION).answer(COLUMNS)
     with closing(child(warm=True)) as first, closing(child(warm=False)) as second:
@@ -56,7 +55,7 @@ def test_what_one_process_writes_no_other_sees(tmp_path: Path) -> None:
     content = (tmp_path / "model").read_bytes()
     folder = tmp_path / "shared"
     folder.mkdir()
-    first, second = (joblib.load_shared(content, manifest(), folder).chain.before[0]["rows"] for _ in range(2))
+    first, second = (joblib.load(content, manifest(), shared=folder).chain.before[0]["rows"] for _ in range(2))
     first[:] = 0
     np.testing.assert_array_equal(second, ROWS)
     assert next(folder.iterdir()).read_bytes() == content
@@ -67,12 +66,12 @@ def test_a_small_model_is_not_worth_a_file(tmp_path: Path) -> None:
     content = (tmp_path / "model").read_bytes()
     folder = tmp_path / "shared"
     folder.mkdir()
-    joblib.load_shared(content, manifest(), folder)
+    joblib.load(content, manifest(), shared=folder)
     assert not list(folder.iterdir())
 
 
 def test_where_there_is_no_room_each_process_has_its_own(tmp_path: Path) -> None:
     joblib.save({"rows": ROWS}, tmp_path / "model")
     content = (tmp_path / "model").read_bytes()
-    found = joblib.load_shared(content, manifest(), tmp_path / "gone")
+    found = joblib.load(content, manifest(), shared=tmp_path / "gone")
     np.testing.assert_array_equal(found.chain.before[0]["rows"], ROWS)

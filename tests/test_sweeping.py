@@ -132,6 +132,9 @@ def test_the_best_run_becomes_a_version_and_the_others_stay_as_runs(notebook: Pa
     )
     assert (worst.best, ran(notebook)["2.5"]) == (("line", 3), 2)
     assert store.artifact("line", 3).manifest.parameters["factor"] == 2.5
+    assert worst.decision is not None
+    assert str(worst.decision).startswith("not promoted: The manifest names no file golden.json; `lectern promote line")
+    assert other.decision is None
 
     with pytest.raises(
         RunFailed, match=r"^No run has the metric 'cost'; there is r2, .*threads: name one with --metric"

@@ -103,6 +103,41 @@ def test_a_run_becomes_a_whole_version(
     assert (notebook.read_bytes(), dict(os.environ), Path.cwd()) == (source, before, folder)
 
 
+def test_a_run_is_promoted_by_the_gate_and_one_that_was_cut_short_when_it_is_recognised(
+    write_notebook: WriteNotebook, store: Store
+) -> None:
+    notebook = write_notebook(PARAMETERS, EXPORT)
+    first = train(notebook, {"factor": 3}, store, TrainSettings())
+    assert first.decision is not None
+    assert (first.decision.promoted, first.decision.champion) == (True, None)
+    worse = train(notebook, {"factor": 4}, store, TrainSettings())
+    assert worse.decision is not None
+    assert str(worse.decision).startswith("not promoted: r2 -")
+    assert store.promotions("line").read().aliases == {"champion": 1}
+
+    better = train(notebook, {"factor": 2}, store, TrainSettings())
+    assert store.promotions("line").read().aliases == {"champion": 3}
+    cut = store.root / "line" / "promotions" / "00000003.json"
+    cut.unlink()  # as if the process had ended between the two
+    assert store.promotions("line").read().aliases == {"champion": 1}
+    again = train(notebook, {"factor": 2}, store, TrainSettings())
+    assert (again.recognised, again.decision) == (True, better.decision)
+    assert store.promotions("line").read().aliases == {"champion": 3}
+    assert train(notebook, {"factor": 2}, store, TrainSettings()).decision is None
+
+
+def test_a_notebook_can_ask_not_to_be_promoted_and_the_command_line_has_the_last_word(
+    write_notebook: WriteNotebook, store: Store
+) -> None:
+    notebook = write_notebook(PARAMETERS, EXPORT.replace("rows * 2)", 'rows * 2, promote="never")'))
+    kept = train(notebook, {}, store, TrainSettings(promote="always"))
+    assert kept.decision is not None
+    assert (kept.decision.verdict, store.promotions("line").read().aliases) == ("kept", {})
+    asked = train(notebook, {}, store, TrainSettings(), force=True, promote="if-better")
+    assert asked.decision is not None
+    assert (asked.decision.verdict, store.promotions("line").read().aliases) == ("promoted", {"champion": 2})
+
+
 def test_the_example_notebooks_become_versions(example_store: Store) -> None:
     assert {model: example_store.versions(model) for model in example_store.models()} == {"cardio": [1], "iris": [1]}
     for model, format_name in (("iris", "onnx"), ("cardio", "onnx")):

@@ -21,6 +21,7 @@ from contract.answers import Answers
 from contract.child import Child
 from contract.formats import joblib
 from contract.formats.chain import Chain
+from contract.limits import Limits
 from contract.signature import Output
 from tests.fitted import CONVERTIBLE, Says
 from tests.samples import REGRESSION, artifact, manifest
@@ -125,7 +126,7 @@ def test_what_a_notebook_defined_travels_and_answers_elsewhere(
     signature = REGRESSION.model_copy(update={"output": output})
     content = (folder / str(list(TRAVELLERS).index(name))).read_bytes()
     version = artifact(tmp_path, {joblib.FILE: content}, signature=signature)
-    with closing(Child(version, "joblib", load_timeout_s=60, answer_timeout_s=60, warm=True)) as child:
+    with closing(Child(version, "joblib", Limits(60, 60), warm=True)) as child:
         assert child.answer({"x0": [1.0, 20.0], "x1": [0.0, 0.0]}) == Answers(answers)
 
 

@@ -59,9 +59,9 @@ def test_list_shows_each_model_with_its_newest_version(example_store: Store) -> 
     shown = run("list", "--store", str(example_store.root))
     assert (shown.exit_code, shown.stderr) == (0, "")
     lines = [line.split() for line in shown.stdout.splitlines() if line.strip()]
-    assert lines[0] == ["model", "version", "created", "runtime", "metrics", "versions"]
+    assert lines[0] == ["model", "version", "champion", "created", "runtime", "metrics", "versions"]
     for model in ("cardio", "iris"):
-        assert any(line[:2] == [model, "1"] for line in lines)
+        assert any(line[:3] == [model, "1", "1"] for line in lines)
 
 
 def test_list_speaks_json(example_store: Store) -> None:
@@ -75,6 +75,7 @@ def test_list_speaks_json(example_store: Store) -> None:
         "runtime": "onnx",
         "metrics": example_store.artifact("iris").manifest.metrics,
         "versions": 1,
+        "aliases": {"champion": 1},
     }
 
 
@@ -91,10 +92,10 @@ def test_list_shows_a_damaged_version_beside_the_others(store: Store) -> None:
     (store.artifact("bad").folder / "manifest.json").write_text("{")
     bad, good = json.loads(run("list", "--json", "--store", str(store.root)).stdout)
     assert (bad["model"], bad["version"], bad["versions"]) == ("bad", 1, 1)
-    assert bad["error"].startswith("The manifest is not sound JSON")
+    assert bad["error"].startswith("The manifest does not end with its SHA-256")
     assert good["model"] == "good"
     shown = run("list", "--store", str(store.root)).stdout
-    assert all(word in shown for word in ("error", "manifest", "sound", "good"))
+    assert all(word in shown for word in ("error", "manifest", "SHA-256", "good"))
 
 
 def test_show_tells_all_about_a_version(store: Store) -> None:
@@ -132,7 +133,7 @@ def test_show_tells_all_about_a_version(store: Store) -> None:
 def test_show_speaks_json(store: Store) -> None:
     version_of(store, "iris")
     found = json.loads(run("show", "iris", "--json", "--store", str(store.root)).stdout)
-    assert found.pop("version") == 1
+    assert (found.pop("version"), found.pop("aliases")) == (1, ["champion"])
     assert found == store.artifact("iris").manifest.model_dump(mode="json")
 
 
@@ -185,7 +186,10 @@ def test_train_says_what_it_made(write_notebook: WriteNotebook, store: Store) ->
     one = write_notebook(PARAMETERS, EXPORT)
     made = run("train", str(one), "--store", str(store.root), "-p", "factor=3")
     assert made.exit_code == 0
-    assert made.stdout == "line version 1: r2 -0.75, mae 2, rmse 2.16, mape 0.5  (store/line/1)\n"
+    assert made.stdout == (
+        "line version 1: r2 -0.75, mae 2, rmse 2.16, mape 0.5  (store/line/1)\n"
+        "  champion now: no version was champion before\n"
+    )
     assert store.artifact("line").manifest.parameters == {"factor": 3.0}
 
     again = run("train", str(one), "--store", str(store.root), "-p", "factor", "3.0")
@@ -197,7 +201,23 @@ def test_train_says_what_it_made(write_notebook: WriteNotebook, store: Store) ->
     assert json.loads(spoken.stdout)["version"] == 2
     assert json.loads(spoken.stdout)["metrics"]["mae"] == 0.0
     assert json.loads(spoken.stdout)["recognised"] is False
-    assert json.loads(run("train", str(one), "--json", "--store", str(store.root)).stdout)["recognised"] is True
+    decision = json.loads(spoken.stdout)["decision"]
+    assert (decision["verdict"], decision["metric"], decision["rows"]) == ("promoted", "r2", 3)
+    recognised = json.loads(run("train", str(one), "--json", "--store", str(store.root)).stdout)
+    assert (recognised["recognised"], recognised["decision"]) == (True, None)
+
+    worse = run("train", str(one), "--store", str(store.root), "-p", "factor=4")
+    assert worse.exit_code == 0
+    assert worse.stdout.splitlines()[1] == (
+        "  not promoted: r2 -6 against 1 of version 2, on 3 rows of version 3; "
+        '`lectern promote line 3 --force --reason "…"` promotes it'
+    )
+    asked = run("train", str(one), "--store", str(store.root), "-p", "factor=5", "--promote", "always")
+    assert asked.stdout.splitlines()[1] == (
+        "  champion now: the policy is always to promote; nothing was compared with version 2"
+    )
+    aliases = json.loads(run("list", "--json", "--store", str(store.root)).stdout)[0]["aliases"]
+    assert aliases == {"champion": 4}
 
 
 def test_a_dry_run_says_what_would_run_and_runs_nothing(write_notebook: WriteNotebook, store: Store) -> None:

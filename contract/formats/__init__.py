@@ -8,6 +8,7 @@ from pathlib import Path
 
 from contract.formats import joblib, onnx
 from contract.golden import Model
+from contract.limits import PicklePolicy
 from contract.manifest import Manifest
 
 
@@ -21,11 +22,11 @@ class Format:
     """Whether loading a file may run whatever code is in it: such a file is only ever loaded in a child process."""
     tolerance: float
     """How far golden rows may differ from the fitted object's answers."""
-    load_shared: Callable[[bytes, Manifest, Path], Model] | None = None
-    """Loads a file so that processes which share a folder share its arrays, where the format has such."""
+    load_apart: Callable[[bytes, Manifest, PicklePolicy, Path | None], Model] | None = None
+    """Loads a file that runs code: under a policy, and with arrays that processes share through a folder of theirs."""
 
 
 FORMATS = {
     "onnx": Format(onnx.FILE, onnx.load, runs_code=False, tolerance=1e-5),
-    "joblib": Format(joblib.FILE, joblib.load, runs_code=True, tolerance=1e-6, load_shared=joblib.load_shared),
+    "joblib": Format(joblib.FILE, joblib.load, runs_code=True, tolerance=1e-6, load_apart=joblib.load),
 }

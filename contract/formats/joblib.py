@@ -12,9 +12,18 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from contract.answers import Answers, Columns, count, from_model
-from contract.errors import EnvironmentMismatch, FormatMismatch, LoadFailed, PredictionError, PredictionFailed
+from contract.errors import (
+    ArtifactError,
+    EnvironmentMismatch,
+    FormatMismatch,
+    LoadFailed,
+    PredictionError,
+    PredictionFailed,
+)
+from contract.formats import pickles
 from contract.formats.chain import Chain
 from contract.formats.rows import as_inputs
+from contract.limits import PicklePolicy
 from contract.manifest import Manifest
 from contract.signature import Signature
 
@@ -71,44 +80,28 @@ def _save_by_value(fitted: Any, path: Path, local: Sequence[ModuleType]) -> list
     return [name for name in dict.fromkeys(travelled) if name.rpartition(".")[0] not in travelled]
 
 
-def load(content: bytes, manifest: Manifest) -> FittedObject:
+def load(content: bytes, manifest: Manifest, policy: PicklePolicy = "any", shared: Path | None = None) -> FittedObject:
     """Load the fitted object from the bytes of its file.
+
+    In a `shared` folder its arrays are in memory once for all processes that share it. The folder has to be theirs
+    alone: the arrays stay in a file there, and who could write to it could change them.
 
     Raises:
         FormatMismatch: the bytes are no pickle.
+        ForbiddenType: it uses what the policy does not let it use.
+        TrailingBytes: something follows the pickle.
         EnvironmentMismatch: a package it needs is not installed here.
         LoadFailed: unpickling raised.
+        MemoryError: it takes more memory than there is.
     """
-    return _loaded(content, manifest, io.BytesIO(content))
-
-
-def load_shared(content: bytes, manifest: Manifest, folder: Path) -> FittedObject:
-    """Load it as `load` does, but so that its arrays are in memory once for all processes that share `folder`.
-
-    The folder has to be theirs alone: the arrays stay in a file there, and who could write to it could change them.
-    """
-    if len(content) < _WORTH_SHARING:
-        return load(content, manifest)
-    path = folder / f"{hashlib.sha256(content).hexdigest()}.joblib"
-    try:
-        if not path.exists():
-            beside = path.with_suffix(f".{os.getpid()}")
-            beside.write_bytes(content)
-            beside.replace(path)
-    except OSError:  # no room: each then has its own
-        return load(content, manifest)
-    return _loaded(content, manifest, path)
-
-
-def _loaded(content: bytes, manifest: Manifest, source: Path | io.BytesIO) -> FittedObject:
     if not content.startswith(_PICKLE):
         raise FormatMismatch(f"{FILE} is not in joblib's format.")
+    path = shared and _shared(content, shared)
     try:
-        import joblib
-
-        # mapped arrays may be written to, by this process for itself: not every estimator takes what is read-only
-        mode = "c" if isinstance(source, Path) else None
-        return FittedObject(joblib.load(source, mmap_mode=mode), manifest.signature)
+        with path.open("rb") if path else io.BytesIO(content) as file:
+            return FittedObject(pickles.read(file, policy, path=path), manifest.signature)
+    except (ArtifactError, MemoryError):
+        raise
     except ModuleNotFoundError as error:
         raise EnvironmentMismatch(
             f"The model needs the package '{error.name}', which is not installed here; "
@@ -116,6 +109,21 @@ def _loaded(content: bytes, manifest: Manifest, source: Path | io.BytesIO) -> Fi
         ) from error
     except Exception as error:
         raise LoadFailed(f"{FILE} could not be loaded ({type(error).__name__}).") from error
+
+
+def _shared(content: bytes, folder: Path) -> Path | None:
+    """The file in a folder that has this content; None where it is not worth one, or there is no room."""
+    if len(content) < _WORTH_SHARING:
+        return None
+    path = folder / f"{hashlib.sha256(content).hexdigest()}.joblib"
+    try:
+        if not path.exists():
+            beside = path.with_suffix(f".{os.getpid()}")
+            beside.write_bytes(content)
+            beside.replace(path)
+    except OSError:
+        return None
+    return path
 
 
 class FittedObject:

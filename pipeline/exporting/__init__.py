@@ -1,7 +1,7 @@
 """Export: the one line at the end of a notebook.
 
 find the chain and look at the rows → ask it → write the files → seal → load each file again with the code that will
-serve it, and have it answer all rows → publish; under the runner the last step is the runner's.
+serve it, and have it answer all rows → publish, and promote if the gate lets it pass; under the runner that is its.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 
 from contract import baseline, golden
 from contract.artifact import Artifact
-from contract.errors import ExportRefused, LecternError, PublishFailed
+from contract.errors import ExportRefused, PublishFailed
 from contract.formats import FORMATS, joblib
 from contract.formats.chain import Chain
 from contract.formats.joblib import FittedObject
-from contract.manifest import Manifest, Run, Runtime
+from contract.manifest import Manifest, Policy, Run, Runtime
 from contract.names import check_model_name
 from contract.signature import Output
 from contract.staging import Stage
@@ -46,6 +46,7 @@ from pipeline.exporting import (
 from pipeline.exporting.display import Exported, search_results
 from pipeline.exporting.parity import choose_runtime
 from pipeline.exporting.proving import prove
+from pipeline.gating.releasing import Release, champion
 from pipeline.measuring import importances, plots
 from pipeline.measuring import metrics as measuring
 from pipeline.settings import TrainSettings
@@ -66,6 +67,7 @@ def export(
     description: str = "",
     metrics: Mapping[str, float] | None = None,
     keep_rows: bool = True,
+    promote: Policy | None = None,
 ) -> Exported:
     """Make the fitted `model` the next version of the model `name`.
 
@@ -91,6 +93,8 @@ def export(
         keep_rows: whether real rows may be kept (golden rows, the example, held-out rows for the gate). Without them
             golden rows and the example are drawn from the observed ranges. What the model itself remembers, as nearest
             neighbours do, stays in its file.
+        promote: `if-better` makes the version the champion if it is not worse than the one that is, on the same rows;
+            `always` and `never` compare nothing. As LECTERN_TRAIN_PROMOTE says when not given.
 
     Returns:
         What was made. It shows itself.
@@ -99,13 +103,15 @@ def export(
         ExportRefused: the model cannot be exported like this; the message says what to change.
         NameRefused: no model may be called `name`.
         SettingsRefused: a variable LECTERN_TRAIN_… of the environment is unknown or has an unusable value.
+        KeyRefused: the key that is set to sign what is published cannot.
         PublishFailed: the store could not take it; no version was made.
     """
     settings = TrainSettings.read(os.environ)
+    signer = settings.signer()
     check_model_name(name)
     store = settings.open_store()
     notebook = guidance.names_of_notebook()
-    _check_texts(description, units or {})
+    _check_texts(description, units or {}, promote)
     chain = chains.assemble(model, notebook)
     rows = asking.ordered(chain, intake.read(inputs, "inputs", columns), "inputs")
     everything = rows
@@ -142,7 +148,7 @@ def export(
         runtime=Runtime(format="joblib"),
         metrics=_metrics(measured, metrics or {}),
         environment=environment.describe(found.chain),
-        run=Run(kind="interactive" if settings.stage is None else "papermill"),
+        run=Run(kind="interactive" if settings.stage is None else "papermill", promote=promote),
     )
 
     stage = _open_stage(store, settings)
@@ -174,11 +180,10 @@ def export(
     except BaseException:
         stage.discard()
         raise
-    before = _newest(store, name)
-    version = None if settings.stage else store.publish(stage)
-    return Exported(
-        manifest, version, store.root, before, notes=tuple(remarks), plots=drawings, search=search_results(model)
-    )
+    before, search = champion(store, name), search_results(model)
+    release = Release(store, settings, signer, promote, proved=True)
+    version, decision = (None, None) if settings.stage else release.publish(stage)
+    return Exported(manifest, version, store.root, before, decision, tuple(remarks), drawings, search)
 
 
 def _check_columns(frame: pd.DataFrame, everything: pd.DataFrame) -> None:
@@ -197,11 +202,13 @@ def _check_columns(frame: pd.DataFrame, everything: pd.DataFrame) -> None:
         )
 
 
-def _check_texts(description: Any, units: Mapping[str, Any]) -> None:
+def _check_texts(description: Any, units: Mapping[str, Any], promote: Any) -> None:
     named = {"description=": description} | {f"The unit of '{name}'": unit for name, unit in units.items()}
     for what, text in named.items():
         if not isinstance(text, str):
             raise ExportRefused(f"{what} is {text!r:.60}; give a text.")
+    if promote not in (None, *get_args(Policy)):
+        raise ExportRefused(f"promote= is {promote!r:.60}; give one of {', '.join(map(repr, get_args(Policy)))}.")
 
 
 def _metrics(measured: Mapping[str, float], given: Mapping[str, float]) -> dict[str, float]:
@@ -281,14 +288,6 @@ def _open_stage(store: Store, settings: TrainSettings) -> Stage:
     except OSError as error:
         raise PublishFailed(f"Cannot write to the stage {stage.folder}: {error.strerror}.") from error
     return stage
-
-
-def _newest(store: Store, name: str) -> tuple[int, Manifest] | None:
-    try:
-        version = store.versions(name)[-1]
-        return version, store.artifact(name, version).manifest
-    except (IndexError, LecternError):
-        return None
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from contract.manifest import Manifest
+from pipeline.gating.deciding import Decision
 from pipeline.measuring.metrics import direction
 
 WARNING = "Warning: "
@@ -28,7 +29,10 @@ _MARK = "style='color:var(--jp-warn-color1, #d55e00)'"
 
 @dataclass(frozen=True, repr=False)
 class Exported:
-    """What `export` made: the model, its version (None until the runner publishes it), and what it replaces.
+    """What `export` made: the model, its version (None until the runner publishes it), and the champion before it.
+
+    `decision` says whether it is the champion now (None until the runner decides). Where both were compared on the same
+    rows, the champion's figures are those of these rows, else those of its own export.
 
     `notes` are warnings and remarks, `plots` SVG documents by title, `search` the best candidates of a search.
     """
@@ -37,6 +41,7 @@ class Exported:
     version: int | None
     store: Path
     before: tuple[int, Manifest] | None = None
+    decision: Decision | None = None
     notes: tuple[str, ...] = ()
     plots: Mapping[str, bytes] = field(default_factory=dict)
     search: list[dict[str, Any]] = field(default_factory=list)
@@ -57,12 +62,14 @@ class Exported:
         for name, now, was, change in self._rows():
             beside = f"   (version {self._earlier()}: {was}{f', {change}' if change else ''})" if was else ""
             lines.append(f"  {name:<{width}} {now}{beside}")
-        return "\n".join([*lines, *(f"  {note}" for note in self.notes), f"  {self._call()}"])
+        told = [*self._decided(), *self.notes, self._call()]
+        return "\n".join([*lines, *(f"  {text}" for text in told)])
 
     def _repr_html_(self) -> str:
         return (
             f"<div><p><strong>{escape(self._title())}</strong><br>{escape(self._runtime())}</p>{self._table()}"
-            f"{self._notes()}<p><code>{escape(self._call())}</code></p>{self._pictures()}{self._candidates()}</div>"
+            f"{''.join(f'<p>{escape(text)}</p>' for text in self._decided())}{self._notes()}"
+            f"<p><code>{escape(self._call())}</code></p>{self._pictures()}{self._candidates()}</div>"
         )
 
     def _title(self) -> str:
@@ -76,12 +83,18 @@ class Exported:
     def _call(self) -> str:
         return f"POST /models/{self.model}/predict  with  {_listed(self.manifest.signature.names)}"
 
+    def _decided(self) -> list[str]:
+        return [] if self.decision is None else [str(self.decision), *self.decision.notes]
+
     def _earlier(self) -> int | None:
         return self.before[0] if self.before else None
 
     def _rows(self) -> Iterator[tuple[str, str, str, str]]:
         """The name of each metric, its value now and before, and whether that is better or worse."""
-        earlier = self.before[1].metrics if self.before else {}
+        earlier = dict(self.before[1].metrics) if self.before else {}
+        if self.decision is not None and self.decision.comparison is not None:
+            lines = self.decision.comparison.table
+            earlier |= {line.metric: line.champion for line in lines if line.champion is not None}
         for name, value in self.manifest.metrics.items():
             was = earlier.get(name)
             if was is None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import random
 import textwrap
+from contextlib import closing
 
-from contract import golden
+from contract import golden, trying
 from contract.answers import Columns, apart
 from contract.artifact import Artifact
-from contract.child import Child
 from contract.errors import ArtifactError, ExportRefused, PredictionError, SelfTestMismatch
 from contract.formats import FORMATS
 from contract.golden import Model
+from contract.limits import Limits
 from pipeline.exporting.alone import TOLERANCE, one_by_one
 from pipeline.exporting.examining import Examined
 
@@ -32,19 +33,15 @@ def prove(artifact: Artifact, format_name: str, found: Examined, timeout_s: floa
     Raises:
         ExportRefused: it does not work outside the notebook.
     """
-    kind, signature = FORMATS[format_name], artifact.manifest.signature
+    kind = FORMATS[format_name]
     try:
-        rows = artifact.read(golden.GOLDEN)
         if kind.runs_code:
-            child = Child(artifact, format_name, load_timeout_s=timeout_s, answer_timeout_s=timeout_s)
-            try:
-                golden.reproduce(child, rows, signature, kind.tolerance)
+            child, _ = trying.start(artifact, format_name, Limits(timeout_s, timeout_s))
+            with closing(child):
                 _answer_all(child, found)
-            finally:
-                child.close()
         else:
             loaded = kind.load(artifact.read(kind.file), artifact.manifest)
-            golden.reproduce(loaded, rows, signature, kind.tolerance)
+            golden.prove(loaded, artifact.read(golden.GOLDEN), artifact.manifest.signature, kind.tolerance)
     except (ArtifactError, PredictionError) as error:
         hint = " Does a step look at the other rows, or at something in this notebook?"
         raise ExportRefused(

@@ -1,8 +1,8 @@
 """A run: one execution of a training notebook, from its plan to a published version.
 
 recognised? then it made its version before → execute with a stage for the notebook's `export` → keep the executed copy
-and its report, secrets masked → seal them into the artifact → publish. A run that fails leaves its executed copy and
-its record under `.runs/` and no version.
+and its report, secrets masked → seal them into the artifact → publish → promote if the gate lets it pass. A run that
+fails leaves its executed copy and its record under `.runs/` and no version.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from contract.artifact import Artifact
 from contract.errors import ArtifactError, PublishFailed, RunFailed
-from contract.manifest import Manifest
+from contract.manifest import Manifest, Policy
 from contract.staging import Stage
 from contract.store import Store
+from pipeline.gating.deciding import Decision
+from pipeline.gating.releasing import Release
 from pipeline.running import records
 from pipeline.running.notebooks import write_notebook
 from pipeline.running.planning import Plan, Planner
@@ -45,6 +47,8 @@ class Trained:
     version: int
     folder: Path
     recognised: bool = False
+    decision: Decision | None = None
+    """Whether it is the champion now; None if that was decided before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,34 +69,44 @@ def train(
     *,
     progress: bool = False,
     force: bool = False,
+    promote: Policy | None = None,
 ) -> Trained:
-    """Run a training notebook with the parameters `given` and publish what it exports.
+    """Run a training notebook with the parameters `given`, publish what it exports, and promote it by the policy.
 
     The kernel's working folder is the notebook's own. A run that made a version before is not run again unless it is
-    `force`d.
+    `force`d. `promote` goes before what the notebook and the settings say.
 
     Raises:
         ParametersRefused: the notebook is no training notebook, or the parameters are not its; no kernel was started.
         RunFailed: a cell failed, took too long, printed too much or took the kernel with it, or none called `export`.
         ExportRefused: the parameters are more than a manifest holds.
+        KeyRefused: the key that is to sign the version cannot; no kernel was started.
         PublishFailed: the store could not take the artifact.
     """
-    return train_planned(Planner(notebook).plan(given), store, settings, progress=progress, force=force)
+    plan = Planner(notebook).plan(given)
+    return train_planned(plan, store, settings, progress=progress, force=force, promote=promote)
 
 
 def train_planned(
-    plan: Plan, store: Store, settings: TrainSettings, *, progress: bool = False, force: bool = False
+    plan: Plan,
+    store: Store,
+    settings: TrainSettings,
+    *,
+    progress: bool = False,
+    force: bool = False,
+    promote: Policy | None = None,
 ) -> Trained:
     """Do what was planned; see `train`."""
+    release = Release(store, settings, settings.signer(), promote)
     if not force and (made := plan.made_before(store)):
-        return _trained(store, *made, recognised=True)
+        return _trained(store, *made, release.catch_up(made[0].model, made[1]), recognised=True)
     with stage_of(store) as stage, tempfile.TemporaryDirectory(prefix="lectern-", ignore_cleanup_errors=True) as name:
         ended = attempt(plan, store, stage, Path(name), settings, progress=progress)
         if ended.manifest is None:
             kept = records.keep(store, ended.record, Path(name))
             marked = "" if ended.record.status in ("not_exported", "start_failed") else ", marked there"
             raise RunFailed(f"{ended.said}\n  The executed notebook{marked}: {kept / NOTEBOOK}")
-        return _trained(store, ended.manifest, store.publish(stage))
+        return _trained(store, ended.manifest, *release.publish(stage))
 
 
 @contextmanager
@@ -136,9 +150,11 @@ def attempt(
 
     began, started = time.monotonic(), datetime.now(UTC)
     told = {"store": store.root, "stage": stage.folder, "notebook": plan.notebook.absolute()}
-    known = settings.model_dump(exclude_none=True) | told
+    known = settings.model_dump(exclude_none=True, exclude={"signing_key"}) | told
     own = {TrainSettings.variable(field): str(value) for field, value in known.items()}
-    execution = Execution(settings, {**os.environ, **(environment or {}), **own}, plan.mask)
+    theirs = {**os.environ, **(environment or {}), **own}
+    theirs.pop(TrainSettings.variable("signing_key"), None)  # the runner signs, no notebook does
+    execution = Execution(settings, theirs, plan.mask)
     threading.Thread(target=report.get_ready, daemon=True).start()  # while the kernel works
     executed, failure = execution.run(plan.source, plan.notebook, plan.given, folder, progress=progress)
     executed = write_notebook(_masked(executed, plan), folder / NOTEBOOK)
@@ -162,8 +178,10 @@ def attempt(
     return Ended(record.model_copy(update={"model": manifest.model, "metrics": manifest.metrics}), manifest)
 
 
-def _trained(store: Store, manifest: Manifest, version: int, *, recognised: bool = False) -> Trained:
-    return Trained(manifest, version, store.root / manifest.model / str(version), recognised)
+def _trained(
+    store: Store, manifest: Manifest, version: int, decision: Decision | None, *, recognised: bool = False
+) -> Trained:
+    return Trained(manifest, version, store.root / manifest.model / str(version), recognised, decision)
 
 
 def _masked(executed: NotebookNode, plan: Plan) -> Any:

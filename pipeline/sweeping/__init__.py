@@ -1,7 +1,8 @@
 """A sweep: many runs of one notebook with different parameters, of which the best becomes a version.
 
 plan each run → leave out those that completed before → run the others side by side, each in a process of its own → keep
-the artifact of the best so far → publish it. Stopped at any moment, the same sweep again goes on with what is missing.
+the artifact of the best so far → publish it → promote it if the gate lets it pass. Stopped at any moment, the same
+sweep again goes on with what is missing.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from typing import Any
 
 from contract.artifact import Artifact
 from contract.errors import ArtifactError, RunFailed
+from contract.manifest import Policy
 from contract.staging import Stage
 from contract.store import Store
+from pipeline.gating.deciding import Decision
+from pipeline.gating.releasing import Release
 from pipeline.running import isolation, records
 from pipeline.running.isolation import Job, Processes
 from pipeline.running.planning import Plan, Planner
@@ -50,6 +54,8 @@ class Swept:
     best: tuple[str, int] | None
     """Model and version of the best run."""
     folder: Path
+    decision: Decision | None = None
+    """Whether the best run is the champion now; None if that was decided before, or there is none."""
 
 
 def sweep(
@@ -62,16 +68,20 @@ def sweep(
     *,
     force: bool = False,
     progress: bool = False,
+    promote: Policy | None = None,
 ) -> Swept:
     """Run a notebook once with each of the `sets` of parameters, fill the `board`, publish the best run.
 
-    Runs that fail are on the board with the others.
+    Runs that fail are on the board with the others. `promote` goes before what the notebook and the settings say.
 
     Raises:
         ParametersRefused: a set of parameters is not the notebook's; nothing was run.
         RunFailed: there is no cluster at the address, or no run has the metric of the board.
+        KeyRefused: the key that is to sign the version cannot; nothing was run.
         PublishFailed: the store could not take the best run.
     """
+    release = Release(store, settings, settings.signer(), promote)
+    settings = settings.model_copy(update={"signing_key": None})  # which no run needs, here or elsewhere
     plans = {plan.digest: plan for plan in map(planner.plan, sets)}
     name = "sweep-" + hashlib.sha256("".join(sorted(plans)).encode()).hexdigest()[:12]
     board.planned = {digest: place for place, digest in enumerate(plans)}
@@ -84,8 +94,8 @@ def sweep(
         before = board.best
         board.add(record)
         _drop(store, board, [record, before])
-    best = _publish(plans, name, board, store, settings, where)
-    swept = Swept(name, board, len(known), best, records.folder_of(store, name))
+    best, decision = _publish(plans, name, board, release, settings, where)
+    swept = Swept(name, board, len(known), best, records.folder_of(store, name), decision)
     _write(swept, planner.notebook.name)
     return swept
 
@@ -163,27 +173,33 @@ def _drop(store: Store, board: Leaderboard, candidates: Sequence[RunRecord | Non
 
 
 def _publish(
-    plans: Mapping[str, Plan], sweep: str, board: Leaderboard, store: Store, settings: TrainSettings, where: Where
-) -> tuple[str, int] | None:
+    plans: Mapping[str, Plan],
+    sweep: str,
+    board: Leaderboard,
+    release: Release,
+    settings: TrainSettings,
+    where: Where,
+) -> tuple[tuple[str, int] | None, Decision | None]:
     """Make the best run a version, if it is none yet; run it once more if its artifact was dropped meanwhile."""
-    best = board.best
+    best, store = board.best, release.store
     if best is None:
         completed = [record for record in board.records if record.status == "completed"]
         if completed:
             known = ", ".join(dict.fromkeys(name for record in completed for name in record.metrics)) or "none at all"
             raise RunFailed(f"No run has the metric '{board.metric}'; there is {known}: name one with --metric.")
-        return None
+        return None, None
     if best.id in board.versions and _is_sound(store.artifact(best.model, board.versions[best.id])):
-        return best.model, board.versions[best.id]
+        version = board.versions[best.id]
+        return (best.model, version), release.catch_up(best.model, version)
     if not _is_sound(Artifact(_artifact(store, best))):
         again = next(_run([plans[best.digest]], sweep, store, settings, where))
         if again.status != "completed":
             raise RunFailed(f"The best run, {best.id}, failed when it was run again for its model: {again.error}")
         board.replace(best, again)
         best = again
-    version = store.publish(Stage(_artifact(store, best)))
+    version, decision = release.publish(Stage(_artifact(store, best)))
     board.versions[best.id] = version
-    return best.model, version
+    return (best.model, version), decision
 
 
 def _artifact(store: Store, record: RunRecord) -> Path:

@@ -13,7 +13,7 @@ import typer
 from pipeline.settings import TrainSettings
 from pipeline.verbs.base import AsJson, StoreOption, app, print_table, short_path, told
 from pipeline.verbs.giving import FileOption, GivenCommand, PairsOption, pairs
-from pipeline.verbs.training import ForceOption
+from pipeline.verbs.training import ForceOption, PromoteOption, decided, tell
 
 if TYPE_CHECKING:
     from pipeline.sweeping import Swept
@@ -48,6 +48,7 @@ def sweep(
         str | None, typer.Option("--dask", metavar="ADDRESS", help="Run on the workers of a Dask cluster.")
     ] = None,
     force: ForceOption = False,
+    promote: PromoteOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Run more than 1,000.")] = False,
     store: StoreOption = None,
     as_json: AsJson = False,
@@ -80,6 +81,7 @@ def sweep(
                 board,
                 force=force,
                 progress=not as_json,
+                promote=promote,
             )
         except KeyboardInterrupt:
             print("\nThe same sweep again goes on with what is missing.", file=sys.stderr)
@@ -93,7 +95,8 @@ def _tell(swept: Swept, *, as_json: bool) -> None:
     rows = swept.board.rows()
     if as_json:
         best = None if swept.best is None else {"model": swept.best[0], "version": swept.best[1]}
-        print(json.dumps({"sweep": swept.id, "metric": swept.board.metric, "best": best, "runs": rows}))
+        facts = {"best": best, "decision": decided(swept.decision), "runs": rows}
+        print(json.dumps({"sweep": swept.id, "metric": swept.board.metric} | facts))
     else:
         ranked = [row for row in rows if row["rank"] is not None]
         if ranked:
@@ -109,6 +112,7 @@ def _tell(swept: Swept, *, as_json: bool) -> None:
     print(f"{len(rows)} runs{again}; leaderboard and plot: {short_path(swept.folder)}")
     if swept.best is not None:
         print(f"The best run is {swept.best[0]} version {swept.best[1]}.")
+        tell(swept.decision)
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:

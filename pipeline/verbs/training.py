@@ -9,15 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contract.manifest import Policy
 from contract.store import Store
 from pipeline.settings import TrainSettings
 from pipeline.verbs.base import AsJson, StoreOption, app, figures, print_table, short_path, summary, told
 from pipeline.verbs.giving import FileOption, GivenCommand, PairsOption, pairs
 
 if TYPE_CHECKING:
+    from pipeline.gating.deciding import Decision
     from pipeline.running.planning import Plan
 
 ForceOption = Annotated[bool, typer.Option("--force", help="Run again what was run before.")]
+PromoteOption = Annotated[
+    Policy | None,
+    typer.Option(
+        "--promote", help="When the version becomes the champion; as the notebook or LECTERN_TRAIN_PROMOTE says if not."
+    ),
+]
 
 
 @app.command(cls=GivenCommand, epilog="Example: lectern train notebooks/training/iris.ipynb -p n_estimators=200")
@@ -26,6 +34,7 @@ def train(
     parameters: PairsOption = None,
     file: FileOption = None,
     force: ForceOption = False,
+    promote: PromoteOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and run nothing.")] = False,
     store: StoreOption = None,
     as_json: AsJson = False,
@@ -49,15 +58,28 @@ def train(
             _show([_dry(plan, found, sources) for plan in plans], force=force, as_json=as_json)
             return
         for plan in plans:
-            trained = train_planned(plan, found, settings, progress=not as_json, force=force)
+            trained = train_planned(plan, found, settings, progress=not as_json, force=force, promote=promote)
             if as_json:
-                print(json.dumps(summary(trained.manifest, trained.version) | {"recognised": trained.recognised}))
+                facts = {"recognised": trained.recognised, "decision": decided(trained.decision)}
+                print(json.dumps(summary(trained.manifest, trained.version) | facts))
                 continue
             title = f"{trained.manifest.model} version {trained.version}"
             if trained.recognised:
                 print(f"{title} was made by the same run; --force trains again.")
             else:
                 print(f"{title}: {figures(trained.manifest)}  ({short_path(trained.folder)})")
+            tell(trained.decision)
+
+
+def tell(decision: Decision | None) -> None:
+    """Print what was decided, and which rows were left out."""
+    for text in () if decision is None else (str(decision), *decision.notes):
+        print(f"  {text}")
+
+
+def decided(decision: Decision | None) -> dict[str, Any] | None:
+    """What was decided, as plain values."""
+    return None if decision is None else decision.as_json()
 
 
 def _dry(plan: Plan, store: Store, sources: dict[str, str]) -> dict[str, Any]:

@@ -1,0 +1,223 @@
+"""The verbs that ask the gate: promote and compare."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from contract.deploying import Deployer, who
+from contract.errors import PromotionRefused
+from contract.limits import Limits
+from contract.promotions import CHAMPION
+from contract.store import Store
+from contract.trying import try_out
+from pipeline.settings import TrainSettings
+from pipeline.verbs.base import AsJson, StoreOption, app, print_table, told
+
+if TYPE_CHECKING:
+    from pipeline.gating.comparing import Comparison
+    from pipeline.gating.deciding import Decision
+    from pipeline.gating.limits import Limit
+    from pipeline.gating.rows import Held
+
+ModelArgument = Annotated[str, typer.Argument(help="The model's name.")]
+MetricOption = Annotated[
+    str | None, typer.Option("--metric", help="What decides; the usual one of the task when not given.")
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="FILE", help="Rows to compare on, CSV or Parquet; held-out ones when not given."),
+]
+TargetOption = Annotated[
+    str | None, typer.Option("--target", metavar="COLUMN", help="The column of --data that holds the truth.")
+]
+
+
+@app.command(epilog="Example: lectern promote iris 4 --limit 'accuracy>=0.9' --limit 'sex: accuracy>=0.8'")
+def promote(
+    model: ModelArgument,
+    version: Annotated[int, typer.Argument(help="The version.")],
+    alias: Annotated[str, typer.Option("--alias", help="What shall point at it.")] = CHAMPION,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it stays in the log.", show_default=False)] = "",
+    expect: Annotated[
+        int | None, typer.Option("--expect", metavar="N", help="Only if the alias points at this version now.")
+    ] = None,
+    metric: MetricOption = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--limit", help="What it has to reach, as 'accuracy>=0.9', 'sex=F: accuracy>=0.8' or 'sex: accuracy>=0.8'."
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option("--tolerance", min=0, help="How much worse it may be; LECTERN_TRAIN_TOLERANCE when not given."),
+    ] = None,
+    data: DataOption = None,
+    target: TargetOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Compare nothing; needs --reason.")] = False,
+    store: StoreOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version the champion if it is not worse than the one that is; other aliases point where they are told."""
+    gated = alias == CHAMPION and not force
+    if force and not reason.strip():
+        raise typer.BadParameter("say why with --reason.", param_hint="--force")
+    if not gated and (metric or limit or data or tolerance is not None):
+        raise typer.BadParameter("--metric, --limit, --tolerance and --data are for a comparison, and none is made.")
+    _check_rows(data, target)
+    with told():
+        settings = TrainSettings.read(os.environ, store=store, tolerance=tolerance)
+        found, limits = settings.open_store(), _limits(settings)
+        asked_for = _parsed(limit or [])
+        deployer = Deployer(found, who(), lambda artifact: try_out(artifact, limits))
+        before = deployer.deployment(model).champion(found.versions(model)) if gated else None
+        decision = None
+        if gated and before != version:
+            rows = _Rows(found, model, version, data, target)
+            decision = _decided(rows, before, settings, metric, asked_for)
+            if not as_json and decision.comparison is not None:
+                _show(decision.comparison)
+            if not decision.promoted:
+                _say(as_json, decision=decision.as_json())
+                raise PromotionRefused(f"{model} version {version} was {decision}.")
+        deployer.promote(
+            model,
+            version,
+            alias,
+            reason=reason or ("" if decision is None else decision.reason),
+            expected=expect if expect is not None or not gated else before or 0,
+            gate=None if decision is None else decision.as_json(),
+        )
+        if as_json:
+            gate = None if decision is None else decision.as_json()
+            print(json.dumps({"model": model, "version": version, "alias": alias, "decision": gate}))
+            return
+        print(f"{model} version {version} is {alias} now{'' if decision is None else f': {decision.reason}'}.")
+
+
+@app.command(epilog="Example: lectern compare iris 3 4 --slice species")
+def compare(
+    model: ModelArgument,
+    first: Annotated[int, typer.Argument(metavar="A", help="A version.")],
+    second: Annotated[int, typer.Argument(metavar="B", help="Another one, whose held-out rows both are asked.")],
+    metric: MetricOption = None,
+    column: Annotated[
+        str | None, typer.Option("--slice", metavar="COLUMN", help="Show that metric for each value of a column, too.")
+    ] = None,
+    data: DataOption = None,
+    target: TargetOption = None,
+    store: StoreOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask two versions the same rows, and show what each reaches. Nothing is promoted."""
+    _check_rows(data, target)
+    with told():
+        settings = TrainSettings.read(os.environ, store=store)
+        rows = _Rows(settings.open_store(), model, second, data, target)
+        comparison = rows.compare(first, settings, metric=metric, column=column)
+        if as_json:
+            from pipeline.gating.deciding import as_json as plain
+
+            print(json.dumps({"model": model, "versions": [first, second]} | plain(comparison)))
+            return
+        _show(comparison)
+
+
+class _Rows:
+    """A candidate, and the rows that it and another version are asked."""
+
+    def __init__(self, store: Store, model: str, candidate: int, data: Path | None, target: str | None) -> None:
+        self.store, self.model = store, model
+        self.candidate = store.artifact(model, candidate)
+        self._data, self._target = data, target
+
+    def compare(self, other: int, settings: TrainSettings, **wishes: Any) -> Comparison:
+        """Compare the candidate with another version."""
+        from pipeline.gating.comparing import compare
+
+        champion = self.store.artifact(self.model, other)
+        return compare(self.candidate, champion, _limits(settings), rows=self._given(), **wishes)
+
+    def _given(self) -> Held | None:
+        from pipeline.gating.rows import given
+
+        if self._data is None:
+            return None
+        assert self._target is not None  # the options were checked
+        return given(self._data, self._target, self.candidate.manifest.signature)
+
+
+def _decided(
+    rows: _Rows, champion: int | None, settings: TrainSettings, metric: str | None, asked_for: list[Limit]
+) -> Decision:
+    """Ask the gate; limits hold also for a first champion, which is compared with itself."""
+    from pipeline.gating.deciding import decide
+
+    candidate = int(rows.candidate.folder.name)
+    against = candidate if champion is None and asked_for else champion
+    decision = decide(
+        rows.model,
+        candidate,
+        against,
+        "if-better",
+        lambda: rows.compare(against or candidate, settings, metric=metric, asked_for=asked_for),
+        tolerance=settings.tolerance,
+    )
+    if decision.promoted and decision.comparison is None and (asked_for or metric):
+        raise PromotionRefused(
+            f"{rows.model} version {candidate} was not promoted, as nothing was compared: {decision.reason}. Give rows "
+            "with --data FILE --target COLUMN, or leave --metric and --limit out."
+        )
+    return decision
+
+
+def _parsed(texts: list[str]) -> list[Limit]:
+    from pipeline.gating.limits import Limit
+
+    try:
+        return [Limit.parse(text) for text in texts]
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--limit") from None
+
+
+def _check_rows(data: Path | None, target: str | None) -> None:
+    if (data is None) != (target is None):
+        raise typer.BadParameter("--data and --target go together: a file, and its column that holds the truth.")
+
+
+def _limits(settings: TrainSettings) -> Limits:
+    return Limits(load_timeout_s=settings.load_timeout_s, answer_timeout_s=settings.load_timeout_s)
+
+
+def _say(as_json: bool, **facts: Any) -> None:
+    if as_json:
+        print(json.dumps(facts))
+
+
+def _show(comparison: Comparison) -> None:
+    """Print a comparison as a table, the line that decides marked."""
+    words = {True: "better", False: "worse", None: ""}
+    sliced = any(line.rows for line in comparison.table)
+    print_table(
+        [
+            {"metric": line.metric + (" *" if line == comparison.deciding else "")}
+            | ({"rows": line.rows or "all"} if sliced else {})
+            | {f"version {comparison.champion}": _figure(line.champion)}
+            | {f"version {comparison.candidate}": _figure(line.candidate)}
+            | {"difference": "" if line.difference is None else f"{line.difference:+.4g}", " ": words[line.better]}
+            for line in comparison.table
+        ]
+    )
+    rows = "row" if comparison.count == 1 else "rows"
+    print(f"* decides; {comparison.count:,} {rows} of {comparison.source}")
+    for text in (*comparison.notes, *(f"{check}." for check in comparison.checks if not check.held)):
+        print(text)
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}" if 0.001 <= abs(value) < 10_000 else f"{value:.4g}"

@@ -1,0 +1,266 @@
+"""The routes that change what is live, and those that tell of it. They are for who runs the service."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from ipaddress import ip_address
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from contract.artifact import Artifact
+from contract.deploying import Deployer
+from contract.promotions import ALIAS, CHAMPION, Deployment, told
+from contract.trying import try_out
+from serving import trust
+from serving.agreement import Agreement
+from serving.metrics import Sheet
+from serving.problems import Problem
+from serving.registry import Registry
+from serving.settings import only_this_machine
+from serving.shadow_page import render
+
+_PAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1_000)]
+
+
+class Move(BaseModel):
+    """What every change may come with."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reason: Reason = Field("", description="why, for the history")
+    expected: int | None = Field(None, description="the version that answers as far as you know; 409 where it is not")
+
+
+class Promote(Move):
+    """Point an alias at a version."""
+
+    version: int = Field(ge=1)
+    alias: str = Field(CHAMPION, pattern=f"^{ALIAS}$", description="which name for a version is to point at it")
+    force: bool = Field(False, description="promote although the gate kept it back, or was never asked; needs a reason")
+
+
+class Traffic(BaseModel):
+    """How the challenger takes part; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    challenger: float | None = Field(None, ge=0, le=100, description="percent of the requests that it answers")
+    shadow: bool | None = Field(None, description="whether it answers copies of the requests, which are compared")
+    reason: Reason = ""
+
+
+class DeploymentDocument(BaseModel):
+    """What is live of a model, by its log."""
+
+    model: str
+    promotions: int = Field(description="how many there have been; 0: the newest version answers")
+    champion: int | None
+    aliases: dict[str, int]
+    challenger: float = Field(description="percent of the requests that the challenger answers")
+    shadow: bool
+
+
+class PromotionDocument(BaseModel):
+    """One entry of the history."""
+
+    number: int
+    kind: Literal["promote", "rollback", "alias", "traffic", "shadow", "keep", "prune", "damaged"]
+    at: datetime | None = None
+    by: str = ""
+    reason: str = ""
+    said: str = Field(description="the entry in one line")
+    alias: str = ""
+    version: int | None = None
+    before: int | None = None
+    gate: dict[str, Any] | None = Field(None, description="the comparison that decided")
+
+
+class ShadowDocument(BaseModel):
+    """How far the challenger says the same as the champion, on the same rows."""
+
+    model: str
+    champion: int
+    challenger: int
+    running: bool
+    rows: int
+    agreeing: int
+    agreement: float | None = Field(description="the share of rows on which they agree")
+    failed: int = Field(description="rows that the challenger could not answer")
+    left_out: int = Field(description="rows that it was not asked, to bound what comparing costs")
+    mean_difference: float | None = Field(description="of the probabilities (their largest difference) or numbers")
+    largest_difference: float
+    challenger_ms_per_row: float | None
+    champion_ms_per_request: float | None
+    said: dict[str, int] = Field(description="rows by what champion and challenger said")
+    differing: list[dict[str, Any]] = Field(description="the last rows on which they differ")
+
+
+def create_admin(registry: Registry) -> APIRouter:
+    """The routes, for one registry."""
+    router = APIRouter(tags=["deployment"], dependencies=[Depends(partial(_admit, registry.settings.host))])
+    store = registry.store
+
+    def try_it(artifact: Artifact) -> None:
+        trust.check(artifact, artifact.folder.parent.name, int(artifact.folder.name), registry.settings)
+        try_out(artifact, registry.settings.limits)
+
+    def deployer(request: Request) -> Deployer:
+        caller = request.client.host if request.client else "somebody"
+        return Deployer(store, f"the service, for {caller}", try_it)
+
+    def done(model: str, deployment: Deployment) -> DeploymentDocument:
+        registry.look()
+        return _deployment(model, deployment, store.versions(model))
+
+    @router.get("/models/{model}/deployment")
+    def deployment(model: str) -> DeploymentDocument:
+        """What is live of a model: its aliases, and how the requests are shared."""
+        registry.model(model)
+        return _deployment(model, store.promotions(model).read(), store.versions(model))
+
+    @router.post("/models/{model}/promote")
+    def promote(model: str, move: Promote, request: Request) -> DeploymentDocument:
+        """Point an alias at a version; for the champion, one that the gate let through or that was champion before."""
+        made = deployer(request)
+        if move.force and not move.reason:
+            raise Problem(409, "reason_missing", "What goes round the gate needs a `reason`.")
+        if move.alias == CHAMPION and not move.force:
+            _gate(made, model, move.version)
+        return done(model, made.promote(model, move.version, move.alias, reason=move.reason, expected=move.expected))
+
+    @router.post("/models/{model}/rollback")
+    def roll_back(model: str, move: Move, request: Request) -> DeploymentDocument:
+        """Make the version champion again that it was before."""
+        return done(model, deployer(request).roll_back(model, reason=move.reason, expected=move.expected))
+
+    @router.delete("/models/{model}/aliases/{alias}")
+    def remove(model: str, alias: str, request: Request) -> DeploymentDocument:
+        """Let an alias point at nothing any more."""
+        return done(model, deployer(request).remove(model, alias))
+
+    @router.post("/models/{model}/traffic")
+    def traffic(model: str, wanted: Traffic, request: Request) -> DeploymentDocument:
+        """Let the challenger answer a share of the requests, or copies of them."""
+        made = deployer(request)
+        found = made.deployment(model)
+        if wanted.challenger is not None:
+            found = made.split(model, wanted.challenger, reason=wanted.reason)
+        if wanted.shadow is not None:
+            found = made.shadow(model, on=wanted.shadow, reason=wanted.reason)
+        return done(model, found)
+
+    @router.get("/models/{model}/history")
+    def history(model: str) -> list[PromotionDocument]:
+        """Every promotion of a model, the first one first."""
+        registry.model(model)
+        found = []
+        for number, entry in store.promotions(model).history():
+            if entry is None:
+                found.append(PromotionDocument(number=number, kind="damaged", said="This entry cannot be read."))
+                continue
+            facts = entry.model_dump(include={"kind", "at", "by", "reason", "alias", "version", "before", "gate"})
+            found.append(PromotionDocument(number=number, said=told(entry), **facts))
+        return found
+
+    @router.get("/models/{model}/shadow", response_model=ShadowDocument, responses=_PAGE)
+    def shadow(model: str, request: Request) -> ShadowDocument | Response:
+        """What was compared of the challenger's answers to copies with the champion's; as a page for `text/html`."""
+        state = registry.model(model)
+        total = Sheet()
+        for sheet in registry.observation.sheets():
+            total.add(sheet)
+        pair = state.shadowed
+        found = total.agreements.of(model, pair[0].version, pair[1].version) if pair else total.agreements.last(model)
+        if found is None:
+            raise Problem(
+                404, "no_shadow", f"No challenger of '{model}' has answered copies; `lectern traffic {model} --shadow`."
+            )
+        document = _shadow(found, total, running=pair is not None)
+        headers = {"vary": "accept", "cache-control": "no-store"}
+        if "text/html" in request.headers.get("accept", ""):
+            return Response(render(document), media_type="text/html", headers=headers)
+        return document
+
+    return router
+
+
+def _admit(host: str, request: Request, response: Response) -> None:
+    """Let only callers on this machine change anything, and no page of another site through their browser."""
+    if not only_this_machine(host):
+        raise Problem(403, "admin_locked", "These routes answer only where the service listens on this machine alone.")
+    named = request.headers.get("host", "").rsplit(":", 1)[0].strip("[]")
+    if not (named == "localhost" or _is_address(named)):
+        raise Problem(421, "host_unknown", "These routes answer under this machine's own address only.")
+    if request.method == "POST" and request.headers.get("content-type", "").partition(";")[0] != "application/json":
+        raise Problem(415, "unsupported_type", "These routes take application/json.")
+    response.headers["cache-control"] = "no-store"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _gate(made: Deployer, model: str, version: int) -> None:
+    """Hold a promotion to what the log says of the gate.
+
+    Raises:
+        Problem: the candidate was kept back, or was never compared with the champion.
+    """
+    deployment = made.deployment(model)
+    champion = deployment.champion(made.store.versions(model))
+    entries = [entry for _, entry in made.store.promotions(model).history() if entry is not None]
+    moved = [e for e in entries if e.version == version and e.alias == CHAMPION]
+    if champion is None or champion == version or moved:  # it was good enough before
+        return
+    compared = [e for e in entries if e.version == version and e.before == champion and e.gate and "table" in e.gate]
+    way_out = "Promote it with `force` and a `reason`, or with `lectern promote`, which compares them."
+    if not compared:
+        raise Problem(
+            409, "not_compared", f"Version {version} of '{model}' was not compared with version {champion}. {way_out}"
+        )
+    gate = compared[-1].gate or {}
+    if gate.get("verdict") != "promoted":
+        kept = f"The gate kept version {version} of '{model}' back: {gate.get('reason')}."
+        raise Problem(409, "kept_back", f"{kept} {way_out}")
+
+
+def _deployment(model: str, found: Deployment, versions: list[int]) -> DeploymentDocument:
+    return DeploymentDocument(
+        model=model,
+        promotions=found.number,
+        champion=found.champion(versions),
+        aliases=dict(found.aliases),
+        challenger=found.share,
+        shadow=found.shadow,
+    )
+
+
+def _shadow(found: Agreement, total: Sheet, *, running: bool) -> ShadowDocument:
+    champion = total.of(found.model, found.champion)
+    requests = sum(champion.statuses.values())
+    return ShadowDocument(
+        model=found.model,
+        champion=found.champion,
+        challenger=found.challenger,
+        running=running,
+        rows=found.rows,
+        agreeing=found.agreeing,
+        agreement=found.agreeing / found.rows if found.rows else None,
+        failed=found.failed,
+        left_out=found.left_out,
+        mean_difference=found.difference / found.rows if found.rows else None,
+        largest_difference=found.largest,
+        challenger_ms_per_row=1_000 * found.seconds / found.rows if found.rows else None,
+        champion_ms_per_request=1_000 * champion.seconds / requests if requests else None,
+        said=dict(found.said),
+        differing=list(found.differing),
+    )

@@ -1,0 +1,8 @@
+"""The verbs of this side; importing them registers each with the app."""
+
+from __future__ import annotations
+
+from serving.verbs import deploying, keys, pruning, scoring, serving
+from serving.verbs.base import app
+
+__all__ = ["app", "deploying", "keys", "pruning", "scoring", "serving"]

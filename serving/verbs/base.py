@@ -1,0 +1,44 @@
+"""What all verbs share: the app, and how errors are told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from contract.errors import LecternError
+
+
+class _ServeUnlessSaid(TyperGroup):
+    """`python -m serving` serves; another verb is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments with the verb before them."""
+        if not args or (args[0] not in self.commands and args[0] != "--help"):
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_ServeUnlessSaid,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Serve the versions of a store as an API, or answer the rows of a file with them.",
+)
+
+StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of all artifacts.", show_default=False)]
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """One clear message and exit code 1 for what Lectern refuses."""
+    try:
+        yield
+    except LecternError as error:
+        print(f"lectern: {error}", file=sys.stderr)
+        raise typer.Exit(1) from None

@@ -1,0 +1,131 @@
+"""The shadow: what the challenger says to copies is compared, beside the requests, at a bounded cost."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from contract.store import Store
+from serving.agreement import MOST_KEPT, Agreement, Agreements
+from serving.loading import Served, load
+from serving.replies import Reply
+from serving.settings import ServeSettings
+from serving.shadow import MOST_WAITING, Shadow, Shadows
+from tests.live import publish, publish_graph, until
+
+SETTINGS = ServeSettings(predict_timeout_s=5)
+
+
+class Moody:
+    """Doubles, fails at negative numbers, and waits where it is told to."""
+
+    def predict(self, frame: Any) -> Any:
+        x = frame["x"].to_numpy()
+        if (x < 0).any():
+            raise ValueError("negative")
+        return x * 2
+
+
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Served]]:
+    """Versions that multiply by 2, by 2.002 and by 3, and one that doubles and can fail."""
+    store = Store(tmp_path_factory.mktemp("shadow") / "store")
+    for factor in (2.0, 2.002, 3.0):
+        publish_graph(store, "times", factor)
+    publish(store, "times", Moody())
+    found = [load("times", number, store.artifact("times", number), SETTINGS, tried=True) for number in range(1, 5)]
+    yield found
+    for served in found:
+        served.predictor.retire()
+
+
+def answered(served: Served, *values: float, request_id: str = "r") -> Reply:
+    """What the service replies to some rows."""
+    rows = [{"x": value} for value in values]
+    return Reply(b"", rows, served.predictor.answer_blocking({"x": list(values)}), {}, request_id)
+
+
+def compared(champion: Served, challenger: Served, *replies: Reply) -> Agreement:
+    agreement = Agreement("times", champion.version, challenger.version)
+    shadow = Shadow(champion, challenger, agreement)
+    try:
+        rows = sum(len(reply.rows) for reply in replies)
+        for reply in replies:
+            shadow.offer(reply)
+        until(lambda: agreement.rows + agreement.failed + agreement.left_out == rows)
+    finally:
+        shadow.stop()
+    return agreement
+
+
+def test_two_that_say_the_same_agree(versions: list[Served]) -> None:
+    found = compared(versions[0], versions[1], *(answered(versions[0], float(n), n + 0.5) for n in range(1, 21)))
+    assert (found.rows, found.agreeing, found.failed, list(found.differing)) == (40, 40, 0, [])
+    assert found.largest == pytest.approx(0.002 * 20.5)
+    assert found.difference == pytest.approx(0.002 * sum(n + (n + 0.5) for n in range(1, 21)))
+    assert found.seconds > 0
+
+
+def test_rows_that_differ_are_kept_with_both_answers(versions: list[Served]) -> None:
+    one, two = answered(versions[0], 1.0, request_id="a"), answered(versions[0], 0.0, 5.0, request_id="b")
+    found = compared(versions[0], versions[2], one, two)
+    assert (found.rows, found.agreeing) == (3, 1)
+    assert list(found.differing) == [
+        {"id": "a", "input": {"x": 1.0}, "champion": 2.0, "challenger": 3.0},
+        {"id": "b-1", "input": {"x": 5.0}, "champion": 10.0, "challenger": 15.0},
+    ]
+
+
+def test_no_more_rows_are_kept_than_fit(versions: list[Served]) -> None:
+    found = compared(versions[0], versions[2], *(answered(versions[0], float(n)) for n in range(1, MOST_KEPT + 20)))
+    assert found.rows == MOST_KEPT + 19
+    assert len(found.differing) == MOST_KEPT
+    assert found.differing[-1]["input"] == {"x": MOST_KEPT + 19.0}
+
+
+def test_a_row_that_the_challenger_fails_at_fails_alone(versions: list[Served]) -> None:
+    found = compared(versions[0], versions[3], *(answered(versions[0], float(n)) for n in (1, 2, -3, 4)))
+    assert (found.rows, found.agreeing, found.failed) == (3, 3, 1)
+
+
+def test_what_comes_too_fast_is_left_out(versions: list[Served]) -> None:
+    agreement = Agreement("times", 1, 4)
+    shadow = Shadow(versions[0], versions[3], agreement)
+    reply = answered(versions[0], *map(float, range(100)))
+    for _ in range(50):  # none of it waits for the challenger, which is a process away
+        shadow.offer(reply)
+    assert agreement.left_out >= 5_000 - MOST_WAITING - 1_000
+    until(lambda: agreement.rows + agreement.left_out == 5_000)
+    shadow.stop()
+    until(lambda: not any(thread.name == "lectern-shadow" for thread in threading.enumerate()))
+
+
+def test_comparisons_follow_what_is_wanted(versions: list[Served]) -> None:
+    agreements = Agreements()
+    shadows = Shadows(agreements)
+    shadows.follow({versions[0]: versions[1]})
+    first = shadows.by_champion[versions[0]]
+    shadows.follow({versions[0]: versions[1]})
+    assert shadows.by_champion[versions[0]] is first
+    shadows.follow({versions[0]: versions[2]})
+    assert shadows.by_champion[versions[0]] is not first
+    assert sorted(agreements.pairs) == ["times 1 2", "times 1 3"]
+    shadows.follow({})
+    assert shadows.by_champion == {}
+
+
+def test_the_counts_of_several_workers_add_up() -> None:
+    total = Agreements()
+    for seen, rows in ((1.0, 3), (5.0, 4)):
+        worker = Agreements()
+        one = worker.of("iris", 1, 2)
+        one.seen, one.rows, one.agreeing, one.largest, one.difference = seen, rows, 2, seen, 0.5
+        one.said["a → b"] = rows
+        one.differing.append({"id": str(seen)})
+        total.add(worker)
+    found = total.last("iris")
+    assert found is not None
+    assert (found.rows, found.agreeing, found.largest, found.difference, found.seen) == (7, 4, 5.0, 1.0, 5.0)
+    assert (found.said["a → b"], [row["id"] for row in found.differing]) == (7, ["1.0", "5.0"])
+    assert total.last("cardio") is None
