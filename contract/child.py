@@ -7,7 +7,6 @@ is ever unpickled. The child ends when its parent closes the socket or dies.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import select
 import signal
@@ -18,7 +17,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import Any, TypeGuard
 
 from pydantic_core import from_json, to_json
 
@@ -37,12 +36,8 @@ from contract.errors import (
 from contract.formats import FORMATS
 from contract.golden import Model
 from contract.limits import Limits, impose
+from contract.nursery import Forked, interpreter, nursery_of
 
-if TYPE_CHECKING:
-    from multiprocessing.context import ForkServerProcess
-
-_USUAL = ["joblib", "pandas", "sklearn.compose", "sklearn.ensemble", "sklearn.pipeline", __name__]
-"""What most models need; a package that is not installed is left out."""
 _LENGTH = struct.Struct(">I")
 _MOST_TOLD = 500
 _ERRORS: dict[str, type[LecternError]] = {
@@ -64,18 +59,22 @@ class Child:
     ) -> None:
         """Start the process and have it load the file, which it verifies first.
 
-        A `warm` child is forked from a process that has the usual packages imported: the first one starts that process
-        (seconds), every further one takes milliseconds and shares its memory. Any other begins as a new interpreter.
+        A `warm` child is forked from the nursery: the first one starts it (seconds), every further one takes
+        milliseconds and shares its memory. Any other begins as a new interpreter.
         Children with a folder to share, which has to be theirs alone, share the model's arrays as well.
 
         Raises:
             ArtifactError: the file could not be verified or loaded, or not within the limits.
         """
         self.answer_timeout_s = limits.answer_timeout_s
+        self._process: Forked | subprocess.Popen[bytes]
         self._socket, theirs = socket.socketpair()
         try:
             with theirs:
-                self._process = _forked(theirs) if warm else _spawned(theirs, artifact.folder)
+                if warm:
+                    self._process = nursery_of(os.getpid()).fork(theirs)
+                else:
+                    self._process = interpreter("contract.child", theirs, artifact.folder)
         except OSError as error:
             self._socket.close()
             raise LoadFailed(f"No process for the model could be started: {error.strerror}.") from error
@@ -114,18 +113,13 @@ class Child:
     @property
     def process_id(self) -> int:
         """The child's process number."""
-        assert self._process.pid is not None  # it was started
         return self._process.pid
 
     def close(self) -> None:
         """End the child, whatever it is doing."""
         self._socket.close()
-        if isinstance(self._process, subprocess.Popen):
-            self._process.kill()
-            self._process.wait()
-        elif self._process.is_alive():  # else its number may be another process's by now
-            self._process.kill()
-            self._process.join()
+        self._process.kill()
+        self._process.wait()
 
     def _ask(self, question: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         deadline = time.monotonic() + timeout_s
@@ -147,32 +141,6 @@ class Child:
         if error := _ERRORS.get(str(answer.get("error"))):
             raise error(answer.get("message")) from RuntimeError(str(answer.get("cause", "")))
         return answer
-
-
-def _spawned(theirs: socket.socket, folder: Path) -> subprocess.Popen[bytes]:
-    """A new interpreter, away from this process's folder and from what it did to its environment since it began."""
-    command = [sys.executable, "-P", "-m", "contract.child", str(theirs.fileno())]
-    return subprocess.Popen(
-        command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd=folder, env=_environment_at_start()
-    )
-
-
-def _environment_at_start() -> dict[bytes, bytes] | None:
-    """The environment that this process was given; None, which stands for today's, where the system does not tell."""
-    try:
-        content = Path("/proc/self/environ").read_bytes()
-    except OSError:
-        return None
-    pairs = (entry.partition(b"=") for entry in content.split(b"\0"))
-    return {name: value for name, _, value in pairs if name}
-
-
-def _forked(theirs: socket.socket) -> ForkServerProcess:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_USUAL)
-    process = context.Process(target=_live, args=(theirs,), daemon=True)
-    process.start()
-    return process
 
 
 def _is_list(found: Any, length: int) -> TypeGuard[list[Any]]:
@@ -211,7 +179,7 @@ def _receive_bytes(peer: socket.socket, size: int, deadline: float | None) -> by
     return bytes(content)
 
 
-def _live(parent: socket.socket) -> None:
+def live(parent: socket.socket) -> None:
     """The child's life: load what the first frame names, then answer each frame that follows."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process in its own time
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  # what a model prints is nobody's to read
@@ -268,4 +236,4 @@ def _as_document(error: LecternError) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    _live(socket.socket(fileno=int(sys.argv[1])))
+    live(socket.socket(fileno=int(sys.argv[1])))

@@ -28,16 +28,14 @@ def try_out(artifact: Artifact, limits: Limits) -> None:
     child.close()
 
 
-def start(
-    artifact: Artifact, format_name: str, limits: Limits, *, warm: bool = False, shared: Path | None = None
-) -> tuple[Child, Answers]:
+def start(artifact: Artifact, format_name: str, limits: Limits, shared: Path | None = None) -> tuple[Child, Answers]:
     """A child that has loaded one file of an artifact and proved itself, and its answers to the example row.
 
     Raises:
         ArtifactError, OSError: as `try_out` does.
     """
     manifest, rows = artifact.manifest, artifact.read(golden.GOLDEN)
-    child = Child(artifact, format_name, limits, warm=warm, shared=shared)
+    child = Child(artifact, format_name, limits, warm=FORMATS[format_name].runs_code, shared=shared)
     try:
         child.answer_timeout_s = limits.load_timeout_s
         example = golden.prove(child, rows, manifest.signature, FORMATS[format_name].tolerance)

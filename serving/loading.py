@@ -94,7 +94,7 @@ def load(
 
     fast: Quick | None = None
     if kind.runs_code:
-        child, example = trying.start(artifact, format_name, limits, warm=True, shared=settings.shared_folder)
+        child, example = trying.start(artifact, format_name, limits, settings.shared_folder)
         start = partial(Child, artifact, format_name, limits, warm=True, shared=settings.shared_folder)
         try:
             replies = _replies(manifest.signature, example)

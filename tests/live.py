@@ -158,7 +158,7 @@ def model_processes(process: int) -> list[int]:
     parents = processes()
 
     def runs_models(found: int) -> bool:
-        forked = "forkserver" in _command(found) and "forkserver" in _command(parents.get(found, 0))
+        forked = "contract.nursery" in _command(found) and "contract.nursery" in _command(parents.get(found, 0))
         return forked or "\0contract.child\0" in _command(found)
 
     return [found for found in descendants(process) if runs_models(found)]

@@ -27,6 +27,7 @@ from contract.formats.chain import Chain
 from contract.formats.joblib import FittedObject
 from contract.manifest import Manifest, Policy, Run, Runtime
 from contract.names import check_model_name
+from contract.nursery import nursery_of
 from contract.signature import Output
 from contract.staging import Stage
 from contract.store import Store
@@ -118,6 +119,7 @@ def export(
     if all_rows is not None:
         everything = asking.ordered(chain, intake.read(all_rows, "all_rows", columns), "all_rows")
     _check_columns(rows.frame, everything.frame)
+    nursery_of(os.getpid()).warm_up()  # the proof will need it
     wishes = examining.Wishes(classes, threshold, targets, bounds or {}, units or {})
     with contextlib.redirect_stdout(io.StringIO()):  # what the steps print, they would print for every row
         found = examining.examine(chain, rows, everything, wishes)
