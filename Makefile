@@ -22,7 +22,7 @@ $(eval $(call passed-on,MODEL,LECTERN_DEFAULT_MODEL))
 $(eval $(call passed-on,STORE,LECTERN_STORE))
 store = $(or $(LECTERN_STORE),artifacts)
 
-.PHONY: help setup new lab train sweep serve test lint types unit fuzz unit-torch tutorials-check tutorials format bench bench-short bench-training lock known-types clean
+.PHONY: help setup new lab train sweep serve test lint types unit soak fuzz unit-torch tutorials-check tutorials format bench bench-short bench-training lock known-types clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -78,10 +78,15 @@ types: setup ## types (mypy, strict)
 	@echo "Types: mypy --strict"
 	@$(bin)/mypy
 
-# half of a test's time is waiting for a process it started, so two share a core
+# half of a test's time is waiting for a process it started, so two share a core; each takes neighbouring tests, which
+# share their fixtures, and in the end some of another's; and all of them would compile what nobody wrote down
+unit: export PYTHONDONTWRITEBYTECODE :=
 unit: setup ## the tests, on every core (pytest)
 	@echo "Unit: pytest"
-	@$(bin)/pytest --numprocesses $$((2 * $$(getconf _NPROCESSORS_ONLN))) --quiet
+	@$(bin)/pytest --numprocesses $$((2 * $$(getconf _NPROCESSORS_ONLN))) --dist worksteal --quiet
+
+soak: setup ## long runs: a hundred swaps under load, runs stopped at every moment
+	@$(bin)/pytest --capture=no tests/soak_*.py
 
 fuzz: setup ## the tests of properties, with many more examples, drawn anew each time (hypothesis)
 	@$(bin)/pytest --numprocesses auto --quiet --hypothesis-profile=thorough $$(grep -lE "^(@given|class .*StateMachine)" tests/test_*.py)

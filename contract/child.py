@@ -68,15 +68,9 @@ class Child:
         """
         self.answer_timeout_s = limits.answer_timeout_s
         self._process: Forked | subprocess.Popen[bytes]
-        self._socket, theirs = socket.socketpair()
         try:
-            with theirs:
-                if warm:
-                    self._process = nursery_of(os.getpid()).fork(theirs)
-                else:
-                    self._process = interpreter("contract.child", theirs, artifact.folder)
+            self._socket, self._process = nursery_of(os.getpid()).fork() if warm else _begun(artifact.folder)
         except OSError as error:
-            self._socket.close()
             raise LoadFailed(f"No process for the model could be started: {error.strerror}.") from error
         order = {
             "folder": str(artifact.folder.absolute()),
@@ -141,6 +135,16 @@ class Child:
         if error := _ERRORS.get(str(answer.get("error"))):
             raise error(answer.get("message")) from RuntimeError(str(answer.get("cause", "")))
         return answer
+
+
+def _begun(folder: Path) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    ours, theirs = socket.socketpair()
+    try:
+        with theirs:
+            return ours, interpreter("contract.child", theirs, folder)
+    except OSError:
+        ours.close()
+        raise
 
 
 def _is_list(found: Any, length: int) -> TypeGuard[list[Any]]:

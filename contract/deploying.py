@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from contract.artifact import Artifact
+from contract.callers import changes
 from contract.errors import (
     AliasNotFound,
     ArtifactError,
@@ -25,6 +26,7 @@ from contract.errors import (
     NameRefused,
     PromotionConflict,
     PromotionRefused,
+    StoreError,
 )
 from contract.promotions import ALIAS, CHALLENGER, CHAMPION, Deployment, Promotion
 from contract.store import Store
@@ -142,7 +144,7 @@ class Deployer:
 
         Raises:
             ModelNotFound: there is no such model.
-            PromotionRefused: it is no percentage, or there is no challenger.
+            PromotionRefused: it is no percentage, or there is no challenger, or one that takes other requests.
             PromotionConflict, PromotionFailed, OSError: as `promote`.
         """
         if not 0 <= share <= 100:
@@ -150,6 +152,8 @@ class Deployer:
         deployment = self._challenged(model, wanted=share > 0)
         if share == deployment.share:
             return deployment
+        if share:
+            self._check_callers(model, deployment)
         return self._append(model, deployment, kind="traffic", share=float(share), reason=reason)
 
     def shadow(self, model: str, *, on: bool, reason: str = "") -> Deployment:
@@ -235,6 +239,21 @@ class Deployer:
                 f"Model '{model}' has no challenger; `lectern alias {model} {CHALLENGER} VERSION` names one."
             )
         return deployment
+
+    def _check_callers(self, model: str, deployment: Deployment) -> None:
+        """Refuse a challenger that cannot answer what is sent to the champion."""
+        challenger, champion = deployment.aliases[CHALLENGER], deployment.aliases.get(CHAMPION)
+        if champion is None:
+            return
+        try:
+            before, after = (self.store.artifact(model, number).manifest for number in (champion, challenger))
+        except (ArtifactError, StoreError):  # one that cannot be read answers nothing
+            return
+        if found := changes(before.signature, after.signature):
+            raise PromotionRefused(
+                f"Version {challenger} of '{model}' takes other requests than version {champion}: {', '.join(found)}. "
+                f"Callers can try it at /models/{model}@{CHALLENGER}/predict; promoting it moves all of them at once."
+            )
 
     def _point(self, model: str, deployment: Deployment, kind: str, version: int, **facts: Any) -> Deployment:
         """Point an alias at a version that has proved itself."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import gc
 import importlib
 import os
@@ -62,45 +63,62 @@ class Forked:
 class Nursery:
     """Keeps the interpreter; begins it when it is first needed, and again when it has ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle_s: float = IDLE_S) -> None:
+        self._idle_s = idle_s
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
+        os.register_at_fork(after_in_child=self._let_go)
 
     def warm_up(self) -> None:
         """Begin the interpreter, which then imports in its own time."""
         with self._lock:
             self._begun()
 
-    def fork(self, theirs: socket.socket) -> Forked:
-        """Start a process that speaks over a socket.
+    def fork(self) -> tuple[socket.socket, Forked]:
+        """Start a process; return it, and the socket to speak with it, at whose end it has to end.
 
         Raises:
             OSError: it could not be started.
         """
         with self._lock:
-            for last in (False, True):
+            for _ in range(2):
                 nursery = self._begun()
+                ours, theirs = socket.socketpair()  # not those of the try before: somebody may hear them
                 try:
-                    socket.send_fds(nursery, [b"\0"], [theirs.fileno()])
-                    answer, descriptors, _, _ = socket.recv_fds(nursery, _ANSWER.size, 1)
-                    if answer:
-                        break
-                except (BrokenPipeError, ConnectionResetError):
-                    pass
+                    with theirs:
+                        socket.send_fds(nursery, [b"\0"], [theirs.fileno()])
+                    answer, descriptors, flags, _ = socket.recv_fds(nursery, _ANSWER.size, 1)
+                except ConnectionError:
+                    answer = b""
+                except BaseException as error:  # its answer must not become the answer to the next
+                    ours.close()
+                    self.close()
+                    if isinstance(error, TimeoutError):
+                        raise TimeoutError(errno.ETIMEDOUT, "the process that starts it says nothing") from None
+                    raise
+                if answer:
+                    break
+                ours.close()
                 self.close()  # it had ended, perhaps because it was idle
-                if last:
-                    raise ChildProcessError(0, "the process that starts it ended")
+            else:
+                raise ChildProcessError(0, "the process that starts it ended")
         (number,) = _ANSWER.unpack(answer)
-        if number < 0:
-            raise OSError(-number, os.strerror(-number))
-        return Forked(number, descriptors[0] if descriptors else None)
+        if number < 0 or flags & socket.MSG_CTRUNC:  # without its descriptor it could not be killed
+            ours.close()
+            number = errno.EMFILE if number > 0 else -number
+            raise OSError(number, os.strerror(number))
+        return ours, Forked(number, descriptors[0] if descriptors else None)
 
     def _begun(self) -> socket.socket:
         if self._socket is None:
             ours, theirs = socket.socketpair()
-            with theirs:
-                self._process = interpreter("contract.nursery", theirs, Path("/"))
+            try:
+                with theirs:
+                    self._process = interpreter("contract.nursery", theirs, Path("/"), str(self._idle_s))
+            except OSError:
+                ours.close()
+                raise
             ours.settimeout(START_S)
             self._socket = ours
             atexit.register(self.close)
@@ -115,6 +133,13 @@ class Nursery:
             self._process.wait()
             self._socket = None
 
+    def _let_go(self) -> None:
+        """In a copy of its keeper: it ends with its keeper, also where the copy goes on."""
+        if self._socket is not None:
+            atexit.unregister(self.close)
+            self._socket.close()
+            self._socket = None
+
 
 @cache
 def nursery_of(process: int) -> Nursery:  # noqa: ARG001  # a copy of a process must not share the nursery of the first
@@ -122,9 +147,9 @@ def nursery_of(process: int) -> Nursery:  # noqa: ARG001  # a copy of a process 
     return Nursery()
 
 
-def interpreter(module: str, theirs: socket.socket, folder: Path) -> subprocess.Popen[bytes]:
+def interpreter(module: str, theirs: socket.socket, folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     """A new interpreter, away from this process's folder and from what it did to its environment since it began."""
-    command = [sys.executable, "-P", "-m", module, str(theirs.fileno())]
+    command = [sys.executable, "-P", "-m", module, str(theirs.fileno()), *arguments]
     return subprocess.Popen(
         command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd=folder, env=_environment_at_start()
     )
@@ -140,7 +165,7 @@ def _environment_at_start() -> dict[bytes, bytes] | None:
     return {name: value for name, _, value in pairs if name}
 
 
-def keep(keeper: socket.socket, live: Callable[[socket.socket], None]) -> None:
+def keep(keeper: socket.socket, idle_s: float, live: Callable[[socket.socket], None]) -> None:
     """The life of the interpreter: for each socket that comes, a process that does `live` with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who keeps it
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how its processes ended
@@ -148,7 +173,7 @@ def keep(keeper: socket.socket, live: Callable[[socket.socket], None]) -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     gc.freeze()  # what is here stays, in memory that all share
-    keeper.settimeout(IDLE_S)
+    keeper.settimeout(idle_s)
     with contextlib.suppress(TimeoutError, ConnectionError):
         while True:
             asked, descriptors, _, _ = socket.recv_fds(keeper, 1, 1)
@@ -183,4 +208,4 @@ def _fork(keeper: socket.socket, theirs: socket.socket, live: Callable[[socket.s
 if __name__ == "__main__":
     from contract.child import live
 
-    keep(socket.socket(fileno=int(sys.argv[1])), live)
+    keep(socket.socket(fileno=int(sys.argv[1])), float(sys.argv[2]), live)

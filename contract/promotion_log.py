@@ -44,13 +44,14 @@ class PromotionLog:
     def read(self, known: Deployment | None = None) -> Deployment:
         """What is live, from what was `known` to be live and the promotions since.
 
-        A log that is gone tells nothing new; one that has become shorter is another one, and read from its beginning.
+        A log that is gone tells nothing new; one that has become shorter is another one, and read from its beginning,
+        as is one of which an entry was damaged and is no more.
 
         Raises:
             OSError: the file system failed; another time it may not.
         """
         found, numbers = known or Deployment(), self._numbers()
-        if numbers and numbers[-1] < found.number:
+        if numbers and (numbers[-1] < found.number or any(map(self.entry, found.damaged))):
             found = Deployment()
         for number, promotion in self._since(found.number, numbers):
             if promotion is None:

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from contract.errors import SettingsRefused
+from contract.limits import PicklePolicy
 from contract.store import Store
 
 PREFIX = "LECTERN_"
@@ -26,6 +28,22 @@ class Settings(BaseModel):
     """How the names begin that belong to another side."""
 
     store: Path | None = Field(None, description="folder of all artifacts; the nearest `artifacts/` when not set")
+    pickle: PicklePolicy | None = Field(
+        None,
+        description="which joblib models are loaded: `never` any, only of `known` types, or `any`; "
+        "when not set, `any` while the service listens on this machine only, else `known`",
+    )
+    trusted_keys: Path | None = Field(
+        None, description="public key whose signatures of versions are believed, or folder of such keys"
+    )
+    require_signature: bool = Field(False, description="whether a version answers only if a trusted key signed it")
+
+    @field_validator("require_signature")
+    @classmethod
+    def _can_be_checked(cls, required: bool, known: ValidationInfo) -> bool:
+        if required and known.data.get("trusted_keys") is None:
+            raise PydanticCustomError("no_keys", "set LECTERN_TRUSTED_KEYS too, the keys to check signatures with")
+        return required
 
     def open_store(self) -> Store:
         """The store these settings name."""

@@ -28,6 +28,9 @@ class TrainSettings(Settings):
         description="when a new version becomes the champion: `if-better` (it is not worse), `always`, `never`",
     )
     tolerance: float = Field(0, ge=0, description="how much worse the deciding metric may be, in its own unit")
+    limits: str | None = Field(
+        None, description="what a candidate has to reach besides, as `accuracy>=0.9; sex: accuracy>=0.8`"
+    )
     load_timeout_s: float = Field(60, gt=0, description="longest time a just exported model may take to load again")
     max_output_bytes: int = Field(
         10485760, ge=1024, description="most that is kept of what a run prints, and again of what it displays"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import partial
 from ipaddress import ip_address
@@ -15,8 +16,8 @@ from contract.artifact import Artifact
 from contract.deploying import Deployer
 from contract.promotions import ALIAS, CHAMPION, Deployment, told
 from contract.trying import try_out
-from serving import trust
 from serving.agreement import Agreement
+from serving.loading import admit
 from serving.metrics import Sheet
 from serving.problems import Problem
 from serving.registry import Registry
@@ -106,7 +107,7 @@ def create_admin(registry: Registry) -> APIRouter:
     store = registry.store
 
     def try_it(artifact: Artifact) -> None:
-        trust.check(artifact, artifact.folder.parent.name, int(artifact.folder.name), registry.settings)
+        admit(artifact.folder.parent.name, int(artifact.folder.name), artifact, registry.settings)
         try_out(artifact, registry.settings.limits)
 
     def deployer(request: Request) -> Deployer:
@@ -129,9 +130,11 @@ def create_admin(registry: Registry) -> APIRouter:
         made = deployer(request)
         if move.force and not move.reason:
             raise Problem(409, "reason_missing", "What goes round the gate needs a `reason`.")
+        expected = move.expected
         if move.alias == CHAMPION and not move.force:
-            _gate(made, model, move.version)
-        return done(model, made.promote(model, move.version, move.alias, reason=move.reason, expected=move.expected))
+            compared = _gate(made, model, move.version)
+            expected = compared if expected is None else expected  # no other one that was promoted meanwhile
+        return done(model, made.promote(model, move.version, move.alias, reason=move.reason, expected=expected))
 
     @router.post("/models/{model}/rollback")
     def roll_back(model: str, move: Move, request: Request) -> DeploymentDocument:
@@ -139,7 +142,7 @@ def create_admin(registry: Registry) -> APIRouter:
         return done(model, deployer(request).roll_back(model, reason=move.reason, expected=move.expected))
 
     @router.delete("/models/{model}/aliases/{alias}")
-    def remove(model: str, alias: str, request: Request) -> DeploymentDocument:
+    def remove_alias(model: str, alias: str, request: Request) -> DeploymentDocument:
         """Let an alias point at nothing any more."""
         return done(model, deployer(request).remove(model, alias))
 
@@ -193,7 +196,7 @@ def _admit(host: str, request: Request, response: Response) -> None:
     """Let only callers on this machine change anything, and no page of another site through their browser."""
     if not only_this_machine(host):
         raise Problem(403, "admin_locked", "These routes answer only where the service listens on this machine alone.")
-    named = request.headers.get("host", "").rsplit(":", 1)[0].strip("[]")
+    named = re.sub(r":[0-9]*$", "", request.headers.get("host", "")).strip("[]").lower()
     if not (named == "localhost" or _is_address(named)):
         raise Problem(421, "host_unknown", "These routes answer under this machine's own address only.")
     if request.method == "POST" and request.headers.get("content-type", "").partition(";")[0] != "application/json":
@@ -209,18 +212,20 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def _gate(made: Deployer, model: str, version: int) -> None:
-    """Hold a promotion to what the log says of the gate.
+def _gate(made: Deployer, model: str, version: int) -> int:
+    """Hold a promotion to what the log says of the gate; return the champion that it was compared with, 0 for none.
 
     Raises:
-        Problem: the candidate was kept back, or was never compared with the champion.
+        VersionNotFound: there is no such version.
+        Problem: it was kept back, or was never compared with the champion.
     """
     deployment = made.deployment(model)
+    made.store.artifact(model, version)
     champion = deployment.champion(made.store.versions(model))
     entries = [entry for _, entry in made.store.promotions(model).history() if entry is not None]
     moved = [e for e in entries if e.version == version and e.alias == CHAMPION]
     if champion is None or champion == version or moved:  # it was good enough before
-        return
+        return champion or 0
     compared = [e for e in entries if e.version == version and e.before == champion and e.gate and "table" in e.gate]
     way_out = "Promote it with `force` and a `reason`, or with `lectern promote`, which compares them."
     if not compared:
@@ -231,6 +236,7 @@ def _gate(made: Deployer, model: str, version: int) -> None:
     if gate.get("verdict") != "promoted":
         kept = f"The gate kept version {version} of '{model}' back: {gate.get('reason')}."
         raise Problem(409, "kept_back", f"{kept} {way_out}")
+    return champion
 
 
 def _deployment(model: str, found: Deployment, versions: list[int]) -> DeploymentDocument:

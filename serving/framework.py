@@ -98,5 +98,7 @@ def _misfit(error: RequestValidationError) -> str:
     first = error.errors()[0]
     if first["type"] == "extra_forbidden":
         return "The body has a field that is unknown."
+    if first["type"] == "json_invalid":
+        return "The body is no JSON."
     place = ".".join(str(part) for part in first["loc"][1:])
     return f"'{place}' does not fit: {first['msg']}." if place else f"The body does not fit: {first['msg']}."

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from contract import golden, trying
+from contract import golden, trust, trying
 from contract.answers import Answers
 from contract.artifact import Artifact
 from contract.child import Child
@@ -17,7 +17,6 @@ from contract.formats import FORMATS, onnx
 from contract.formats.graph import Graph
 from contract.manifest import Manifest
 from contract.signature import Signature
-from serving import trust
 from serving.metrics import Counts
 from serving.predictors import InChild, InProcess, Predictor
 from serving.quick import Quick, quick
@@ -79,15 +78,8 @@ def load(
     Raises:
         ArtifactError: it must not be served.
     """
+    warnings = admit(model, version, artifact, settings)
     manifest, limits = artifact.manifest, settings.limits
-    if manifest.model != model:
-        raise ManifestInvalid(f"The manifest is of a model '{manifest.model}', not of '{model}'.")
-    limits.admit(manifest)
-    artifact.verify()
-    known = trust.check(artifact, model, version, settings)
-    warnings = differences(manifest)
-    if warnings and settings.environment == "refuse":
-        raise EnvironmentMismatch(f"{' '.join(warnings)} LECTERN_ENVIRONMENT=warn serves it all the same.")
     schema = RequestSchema(manifest.signature, settings.max_rows)
     format_name = manifest.runtime.format
     kind = FORMATS[format_name]
@@ -127,8 +119,26 @@ def load(
         replies.documents(example)[0],
         Counts() if counts is None else counts,
         fast,
-        known + warnings,
+        warnings,
     )
+
+
+def admit(model: str, version: int, artifact: Artifact, settings: ServeSettings) -> tuple[str, ...]:
+    """Hold an artifact to all that is asked of it before its model is loaded; return what an operator should know.
+
+    Raises:
+        ArtifactError: it must not be served.
+    """
+    manifest = artifact.manifest
+    if manifest.model != model:
+        raise ManifestInvalid(f"The manifest is of a model '{manifest.model}', not of '{model}'.")
+    settings.limits.admit(manifest)
+    artifact.verify()
+    known = trust.check(artifact, model, version, settings)
+    warnings = differences(manifest)
+    if warnings and settings.environment == "refuse":
+        raise EnvironmentMismatch(f"{' '.join(warnings)} LECTERN_ENVIRONMENT=warn serves it all the same.")
+    return known + warnings
 
 
 def _replies(signature: Signature, example: Answers) -> ReplySchema:

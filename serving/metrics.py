@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
@@ -85,8 +85,20 @@ SHEET = TypeAdapter(Sheet)
 """Reads and writes a sheet as JSON."""
 
 
-def exposition(sheets: Iterable[Sheet], champions: dict[str, int | None], accept: str) -> tuple[bytes, str]:
-    """What Prometheus reads, and its content type: all workers' counts together, and which versions answer."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is live of a model, in this process."""
+
+    answering: Mapping[str, int]
+    """Versions by alias."""
+    failed: Mapping[str, int]
+    """How many versions are not served, by the code of the reason."""
+    damaged: int = 0
+    """Promotions that cannot be read."""
+
+
+def exposition(sheets: Iterable[Sheet], standing: Mapping[str, Standing], accept: str) -> tuple[bytes, str]:
+    """What Prometheus reads, and its content type: all workers' counts together, and what is live of each model."""
     from prometheus_client import CollectorRegistry
     from prometheus_client.exposition import choose_encoder
 
@@ -94,7 +106,7 @@ def exposition(sheets: Iterable[Sheet], champions: dict[str, int | None], accept
     for sheet in sheets:
         total.add(sheet)
     registry = CollectorRegistry()
-    registry.register(_Collector(total, champions))  # type: ignore[arg-type]  # it only needs `collect`
+    registry.register(_Collector(total, standing))  # type: ignore[arg-type]  # it only needs `collect`
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
@@ -102,13 +114,13 @@ def exposition(sheets: Iterable[Sheet], champions: dict[str, int | None], accept
 class _Collector:
     """The families of one answer to Prometheus."""
 
-    def __init__(self, total: Sheet, champions: dict[str, int | None]) -> None:
+    def __init__(self, total: Sheet, standing: Mapping[str, Standing]) -> None:
         self.total = total
-        self.champions = champions
+        self.standing = standing
 
     def collect(self) -> Iterator[object]:
         """The families, as prometheus-client takes them."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+        from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
         labels = ["model", "version"]
         requests = CounterMetricFamily(
@@ -137,17 +149,13 @@ class _Collector:
                 for name, number in sorted(counts.warnings.items()):
                     warnings.add_metric([*key, name], number)
         yield from self._agreements()
-        champion = GaugeMetricFamily(
-            "lectern_champion_version", "The version that answers; 0 where none does.", labels=["model"]
-        )
-        for model, answering in sorted(self.champions.items()):
-            champion.add_metric([model], answering or 0)
+        yield from self._standing()
         dropped = CounterMetricFamily(
             "lectern_unobserved_rows",
             "Rows answered but not observed, as the queue was full.",
             value=self.total.dropped,
         )
-        yield from (requests, rows, seconds, predictions, warnings, champion, dropped)
+        yield from (requests, rows, seconds, predictions, warnings, dropped)
 
     def _agreements(self) -> Iterator[object]:
         from prometheus_client.core import CounterMetricFamily
@@ -168,3 +176,21 @@ class _Collector:
             difference.add_metric(key, one.difference)
             seconds.add_metric(key, one.seconds)
         yield from (rows, difference, seconds)
+
+    def _standing(self) -> Iterator[object]:
+        from prometheus_client.core import GaugeMetricFamily
+
+        alias = GaugeMetricFamily(
+            "lectern_alias_version", "The version that answers for an alias.", labels=["model", "alias"]
+        )
+        failed = GaugeMetricFamily(
+            "lectern_versions_failed", "Versions that are not served, by why.", labels=["model", "code"]
+        )
+        damaged = GaugeMetricFamily("lectern_promotions_damaged", "Promotions that cannot be read.", labels=["model"])
+        for model, standing in sorted(self.standing.items()):
+            for name, version in sorted(standing.answering.items()):
+                alias.add_metric([model, name], version)
+            for code, number in sorted(standing.failed.items()):
+                failed.add_metric([model, code], number)
+            damaged.add_metric([model], standing.damaged)
+        yield from (alias, failed, damaged)

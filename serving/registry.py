@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from contract.errors import AliasNotFound, ArtifactError, ModelNotFound, StoreError, VersionNotFound
+from contract.errors import AliasNotFound, ArtifactError, ChecksumMismatch, ModelNotFound, StoreError, VersionNotFound
 from contract.promotions import CHAMPION
 from contract.store import Store
 from serving.loading import Served, load
@@ -44,6 +44,8 @@ class Registry:
         self._changing = threading.Lock()
         self._pinning: dict[tuple[str, int], asyncio.Task[None]] = {}
         self._slots = threading.Semaphore(_LOADS_AT_ONCE)
+        self._turns: dict[tuple[str, int], threading.Lock] = {}
+        """By version, so that none is loaded twice at once."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tried: set[str] = set()
         """The manifests of the versions that were tried in a process of their own."""
@@ -108,7 +110,7 @@ class Registry:
         if wanted is None:
             raise ArtifactError(f"'{name}' has no champion; `lectern promote {name} VERSION` makes one.")
         if wanted in state.failures:
-            raise self._unservable(name, wanted)
+            raise _unservable(name, wanted, state.failures[wanted])
         raise ArtifactError(f"'{name}' is being loaded; ask again in a moment.")
 
     async def version(self, name: str, number: int) -> Served:
@@ -121,12 +123,12 @@ class Registry:
         key = (name, number)
         while True:
             state = self.model(name)
-            if (served := self._found(name, number)) is not None:
+            if (served := _found(self.snapshot, name, number)) is not None:
                 return served
             if number not in state.versions:
                 raise VersionNotFound(name, number, state.versions)
             if number in state.failures and not state.failures[number].is_due:
-                raise self._unservable(name, number)
+                raise _unservable(name, number, state.failures[number])
             if key not in self._pinning:
                 self._pinning[key] = asyncio.create_task(self._pin(name, number))
                 self._pinning[key].add_done_callback(lambda _: self._pinning.pop(key))
@@ -134,21 +136,10 @@ class Registry:
 
     async def _pin(self, name: str, number: int) -> None:
         try:
-            served = await asyncio.wrap_future(self.in_thread(partial(self._load, name, number)))
+            await asyncio.wrap_future(self.in_thread(partial(self._use, name, number, _pinned)))
         except Exception as error:
-            self.fail(name, number, error)
-            raise self._unservable(name, number) from error
-        key = (name, number)
-        self._update(lambda now: _recovered(replace(now, pinned={**now.pinned, key: served}), name, number))
+            raise _unservable(name, number, self.fail(name, number, error)) from error
         self.put_away()
-
-    def _unservable(self, name: str, number: int) -> ArtifactError:
-        reason = self.snapshot.models[name].failures[number].reason
-        return ArtifactError(f"Version {number} of '{name}' cannot be served: {reason}")
-
-    def _found(self, name: str, number: int) -> Served | None:
-        """A version that is loaded."""
-        return next((s for s in self.snapshot.loaded if (s.model, s.version) == (name, number)), None)
 
     # --- what changes the snapshot
 
@@ -160,16 +151,19 @@ class Registry:
         """Set facts of one model."""
         self._update(lambda now: _with_model(now, name, **facts))
 
-    def answer_with(self, served: Served, alias: str) -> None:
-        """Let a loaded version answer for an alias."""
+    def answer_with(self, name: str, number: int, alias: str) -> None:
+        """Let a version answer for an alias: one that is loaded already, else loaded now.
 
-        def changed(now: Snapshot) -> Snapshot:
-            name, number = served.model, served.version
+        Raises:
+            ArtifactError, StoreError, OSError: it cannot be served.
+        """
+
+        def changed(now: Snapshot, served: Served) -> Snapshot:
             pinned = {key: other for key, other in now.pinned.items() if key != (name, number)}
-            now = _recovered(replace(now, pinned=pinned), name, number)
-            return _with_model(now, name, answering={**now.models[name].answering, alias: served})
+            answering = {**now.models[name].answering, alias: served}
+            return _with_model(replace(now, pinned=pinned), name, answering=answering)
 
-        self._update(changed)
+        self._use(name, number, changed)
 
     def answer_no_more(self, name: str, alias: str) -> None:
         """Let nothing answer for an alias."""
@@ -180,10 +174,11 @@ class Registry:
 
         self._update(changed)
 
-    def fail(self, name: str, number: int, error: Exception) -> None:
-        """Keep why a version is not served."""
+    def fail(self, name: str, number: int, error: Exception) -> Failure:
+        """Keep why a version is not served, and return it."""
         if isinstance(error, ArtifactError):
-            failure = Failure(error.code, str(error))
+            passes = isinstance(error.__cause__, OSError)  # the system had no process for it, say
+            failure = Failure(error.code, str(error), retry_at=time.monotonic() + RETRY_S if passes else None)
         elif isinstance(error, OSError):
             failure = Failure("unreadable", f"{error.strerror}.", retry_at=time.monotonic() + RETRY_S)
         elif isinstance(error, StoreError):
@@ -191,25 +186,56 @@ class Registry:
         else:
             failure = Failure("internal_error", "Loading it failed in an unforeseen way; the log says how.")
         self._update(lambda now: _with_model(now, name, failures={**now.models[name].failures, number: failure}))
+        return failure
+
+    def forget(self, name: str, number: int) -> None:
+        """Forget why a version was not served, as it may be another matter now."""
+        self._update(lambda now: _recovered(now, name, number))
 
     def put_away(self) -> None:
         """Let go of the versions that were loaded for a request that named them, and need not stay."""
-        gone = self._usage.surplus(self.snapshot.pinned)
-        if gone:
-            self._update(
-                lambda now: replace(now, pinned={key: old for key, old in now.pinned.items() if key not in gone})
-            )
 
-    def _update(self, change: Callable[[Snapshot], Snapshot]) -> None:
-        """Put a changed snapshot in place of the one that requests read; let go of what is in neither."""
+        def changed(now: Snapshot) -> Snapshot:
+            gone = self._usage.surplus(now.pinned)
+            kept = {key: served for key, served in now.pinned.items() if key not in gone}
+            return replace(now, pinned=kept) if gone else now
+
+        self._update(changed)
+
+    def _use(self, name: str, number: int, change: Callable[[Snapshot, Served], Snapshot]) -> None:
+        """Change the snapshot with a version: one that is in it when it changes, else one that is loaded first.
+
+        Raises:
+            ArtifactError, StoreError, OSError: it cannot be served.
+        """
+        fresh: Served | None = None
+
+        def changed(now: Snapshot) -> Snapshot:
+            served = _found(now, name, number) or fresh
+            return now if served is None else _recovered(change(now, served), name, number)
+
+        with self._turns.setdefault((name, number), threading.Lock()):
+            while not self._update(changed):
+                if self._stopped:
+                    raise ArtifactError(f"Version {number} of '{name}' is not loaded any more: the service stops.")
+                fresh = self._load(name, number)
+
+    def _update(self, change: Callable[[Snapshot], Snapshot]) -> bool:
+        """Put a changed snapshot in place of the one that requests read; let go of what is in it no more.
+
+        Return whether there was a change.
+        """
         with self._changing:
             before, after = self.snapshot, change(self.snapshot)
+            if after is before:
+                return False
             unused = after.loaded - before.loaded if self._stopped else before.loaded - after.loaded
             if not self._stopped:
                 self.snapshot = replace(after, routes=routes(after, self._default(after)))
                 self.observation.shadows.follow(dict(filter(None, (m.shadowed for m in after.models.values()))))
         for served in unused:
             self._retire(served)
+        return True
 
     def _retire(self, served: Served) -> None:
         """Let go of a version that no request can find, on the loop, where requests say whether they use it."""
@@ -222,19 +248,11 @@ class Registry:
         only = next(iter(snapshot.models)) if len(snapshot.models) == 1 else None
         return self.settings.default_model or only
 
-    # --- loading
-
-    def loaded(self, name: str, number: int) -> Served:
-        """A version that is loaded already, else loaded now.
-
-        Raises:
-            ArtifactError, StoreError, OSError: it cannot be served.
-        """
-        return self._found(name, number) or self._load(name, number)
-
     def _load(self, name: str, number: int) -> Served:
         artifact, counts = self.store.artifact(name, number), self.observation.sheet.of(name, number)
         promoted = self.snapshot.models[name].deployment.tried.get(number)
+        if promoted not in (None, artifact.manifest_sha256):
+            raise ChecksumMismatch(f"Version {number} is not the one that was promoted: its manifest is another.")
         tried = artifact.manifest_sha256 in {promoted, *self._tried}
         served = load(name, number, artifact, self.settings, counts, tried=tried)
         self._tried.add(artifact.manifest_sha256)
@@ -246,6 +264,7 @@ class Registry:
 
         def run() -> None:
             with self._slots:
+                future.set_running_or_notify_cancel()  # from here on nobody can cancel it, and lose what it made
                 try:
                     future.set_result(work())
                 except BaseException as error:  # noqa: BLE001  # it is the result
@@ -258,6 +277,21 @@ class Registry:
 def _with_model(now: Snapshot, name: str, **facts: Any) -> Snapshot:
     state = replace(now.models.get(name, ModelState()), **facts)
     return replace(now, models={**now.models, name: state})
+
+
+def _found(now: Snapshot, name: str, number: int) -> Served | None:
+    """A version that is loaded."""
+    return next((served for served in now.loaded if (served.model, served.version) == (name, number)), None)
+
+
+def _pinned(now: Snapshot, served: Served) -> Snapshot:
+    """With a version that can be asked by its number, whether an alias names it or not."""
+    key = (served.model, served.version)
+    return now if served in now.loaded else replace(now, pinned={**now.pinned, key: served})
+
+
+def _unservable(name: str, number: int, failure: Failure) -> ArtifactError:
+    return ArtifactError(f"Version {number} of '{name}' cannot be served: {failure.reason}")
 
 
 def _recovered(now: Snapshot, name: str, number: int) -> Snapshot:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from contract.names import parse_version
 from contract.promotions import CHAMPION
 from contract.signature import Signature
 from serving.loading import Served
-from serving.metrics import exposition
+from serving.metrics import Standing, exposition
 from serving.prediction import predict
 from serving.problems import Problem
 from serving.registry import Registry
@@ -152,7 +153,7 @@ def create_router(registry: Registry) -> APIRouter:
     def metrics(request: Request) -> Response:
         """What all workers have counted, as Prometheus reads it."""
         accept = request.headers.get("accept", "")
-        content, content_type = exposition(registry.observation.sheets(), _champions(registry.snapshot), accept)
+        content, content_type = exposition(registry.observation.sheets(), _standing(registry.snapshot), accept)
         return Response(content, headers={"content-type": content_type})
 
     @router.get("/models", tags=["models"])
@@ -195,6 +196,17 @@ def create_router(registry: Registry) -> APIRouter:
         return Response(artifact.read(REPORT), media_type="text/html", headers=_SANDBOX)
 
     return router
+
+
+def _standing(snapshot: Snapshot) -> dict[str, Standing]:
+    return {
+        name: Standing(
+            {alias: served.version for alias, served in state.answering.items()},
+            Counter(failure.code for failure in state.failures.values()),
+            len(state.deployment.damaged),
+        )
+        for name, state in snapshot.models.items()
+    }
 
 
 def _champions(snapshot: Snapshot) -> dict[str, int | None]:

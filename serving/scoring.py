@@ -74,14 +74,14 @@ def output_of(source: str, output: str | None) -> str:
 
 
 def served_of(store: Store, model: str, version: int | None, settings: ServeSettings) -> Served:
-    """A version of a model: the newest that may answer, unless it is said.
+    """A version of a model: the champion, or the one that stands in for it as in a service, unless it is said.
 
     Raises:
         StoreError: there is none.
         ArtifactError: it must not answer.
     """
     newest = int(store.artifact(model, version).folder.name)
-    candidates = [newest] if version else [number for number in reversed(store.versions(model)) if number <= newest]
+    candidates = [newest] if version is not None else _ranked(store, model)
     for number in candidates:
         try:
             return load(model, number, store.artifact(model, number), settings)
@@ -89,7 +89,14 @@ def served_of(store: Store, model: str, version: int | None, settings: ServeSett
             if number == candidates[-1]:
                 raise
             print(f"lectern: {model} version {number} is passed over: {error}", file=sys.stderr)
-    raise AssertionError("there is always a candidate")
+    raise ArtifactError(f"'{model}' has no champion; `lectern promote {model} VERSION` makes one.")
+
+
+def _ranked(store: Store, model: str) -> list[int]:
+    """The versions that answer for a model where none is named, the champion first."""
+    versions, deployment = store.versions(model), store.promotions(model).read()
+    ranked = reversed(deployment.champions if deployment.number else versions)
+    return [number for number in dict.fromkeys(ranked) if number in versions]
 
 
 def score(served: Served, source: str, forms: tuple[Form, Form], output: str, *, limit: int, echo: bool) -> Scored:

@@ -22,8 +22,8 @@ import uvicorn
 import uvicorn._subprocess
 from uvicorn.supervisors import Multiprocess
 
+from contract import trust
 from contract.errors import SettingsRefused
-from serving import trust
 from serving.announcement import announce
 from serving.settings import ServeSettings
 

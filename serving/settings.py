@@ -6,8 +6,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from contract.limits import LEAST_MEMORY, Limits, PicklePolicy, usual_memory
 from contract.settings import PREFIX, Settings
@@ -28,18 +27,9 @@ class ServeSettings(Settings):
     poll_s: Seconds = Field(0.25, description="how often the store is looked at for new versions")
     load_timeout_s: Seconds = Field(60, description="longest time a model may take to load")
     predict_timeout_s: Seconds = Field(30, description="longest time a model may take to answer a request")
-    pickle: PicklePolicy | None = Field(
-        None,
-        description="which joblib models are loaded: `never` any, only of `known` types, or `any`; "
-        "when not set, `any` while the service listens on this machine only, else `known`",
-    )
     environment: Literal["warn", "refuse"] = Field(
         "warn", description="what to do with a joblib model that another Python or scikit-learn fitted"
     )
-    trusted_keys: Path | None = Field(
-        None, description="public key whose signatures of versions are believed, or folder of such keys"
-    )
-    require_signature: bool = Field(False, description="whether a version answers only if a trusted key signed it")
     model_memory_bytes: int = Field(
         default_factory=usual_memory,
         ge=LEAST_MEMORY,
@@ -55,13 +45,6 @@ class ServeSettings(Settings):
     )
     max_body_bytes: int = Field(16 << 20, gt=0, description="largest body of a request")
     max_rows: int = Field(10_000, gt=0, description="most rows in one request")
-
-    @field_validator("require_signature")
-    @classmethod
-    def _can_be_checked(cls, required: bool, known: ValidationInfo) -> bool:
-        if required and known.data.get("trusted_keys") is None:
-            raise PydanticCustomError("no_keys", "set LECTERN_TRUSTED_KEYS too, the keys to check signatures with")
-        return required
 
     @property
     def limits(self) -> Limits:

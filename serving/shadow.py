@@ -34,7 +34,7 @@ class Shadow:
         self._waiting: deque[Reply] = deque()
         self._rows = 0
         self._wanted = threading.Event()
-        self._stopped = False
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._work, name="lectern-shadow", daemon=True)
         self._thread.start()
 
@@ -49,17 +49,17 @@ class Shadow:
 
     def stop(self) -> None:
         """Compare no more, once what is being compared has been."""
-        self._stopped = True
+        self._stopping.set()
         self._wanted.set()
 
     def _work(self) -> None:
-        while not self._stopped:
+        while not self._stopping.is_set():
             self._wanted.wait()
             self._wanted.clear()
-            while self._waiting and not self._stopped:
+            while self._waiting and not self._stopping.is_set():
                 began = time.perf_counter()
                 self._compare(self._some())
-                time.sleep(_REST * (time.perf_counter() - began))
+                self._stopping.wait(_REST * (time.perf_counter() - began))
 
     def _some(self) -> list[Reply]:
         taken = [self._waiting.popleft()]
@@ -77,7 +77,8 @@ class Shadow:
             columns = self.challenger.schema.columns(rows)
             again = self.challenger.predictor.answer_blocking(columns)
         except Exception:  # noqa: BLE001  # whatever it is, it is the challenger's
-            self._apart(replies)
+            if not self._stopping.is_set():  # else it may have been let go of meanwhile, and could not help it
+                self._apart(replies)
             return
         self.agreement.seconds += time.perf_counter() - began
         begin = 0

@@ -18,6 +18,7 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .35rem .9rem .35rem 0; border-bottom: 1px solid #8886; }
+th, td { max-width: 24rem; overflow-wrap: break-word; }
 meter { width: 16rem; height: 1rem; vertical-align: middle; }
 code { font-size: .9em; } .note { opacity: .75; }
 """.strip()
@@ -26,12 +27,10 @@ code { font-size: .9em; } .note { opacity: .75; }
 def render(found: ShadowDocument) -> str:
     """The page."""
     title = f"{found.model}: version {found.challenger} in the shadow of version {found.champion}"
-    share = found.agreement or 0.0
-    meter = f'<meter min="0" max="1" value="{share:.4f}" aria-label="share of rows on which both agree"></meter>'
     body = [
         f"<h1>{escape(title)}</h1>",
         f"<p>{'Copies of the requests are compared now.' if found.running else 'Nothing is compared any more.'}</p>",
-        f"<p>{meter} <strong>{share:.2%}</strong> of {found.rows:,} rows have the same answer.</p>",
+        f"<p>{_agreement(found)}</p>",
         _table(("", ""), _figures(found)),
     ]
     if found.said:
@@ -50,6 +49,14 @@ def render(found: ShadowDocument) -> str:
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
         f"<body><main>{''.join(body)}</main></body></html>"
     )
+
+
+def _agreement(found: ShadowDocument) -> str:
+    if found.agreement is None:
+        return "No row has two answers to compare yet."
+    value = f'value="{found.agreement:.4f}" aria-label="share of rows on which both agree"'
+    share = f'<meter min="0" max="1" {value}></meter> <strong>{found.agreement:.2%}</strong>'
+    return f"{share} of {found.rows:,} rows {'has' if found.rows == 1 else 'have'} the same answer."
 
 
 def _figures(found: ShadowDocument) -> list[tuple[str, str]]:

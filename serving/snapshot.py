@@ -43,6 +43,12 @@ class ModelState:
         return self.answering.get(CHAMPION)
 
     @property
+    def challenger(self) -> Served | None:
+        """The version that takes part: the challenger of the log, never one before it that answers in its place."""
+        served = self.answering.get(CHALLENGER)
+        return served if served and served.version == self.deployment.aliases.get(CHALLENGER) else None
+
+    @property
     def lags(self) -> bool:
         """Whether the log cannot be followed: an alias points at what must not be served, or an entry is damaged."""
         unserved = [version for version in self.deployment.aliases.values() if version in self.failures]
@@ -51,7 +57,7 @@ class ModelState:
     @property
     def split(self) -> Split | None:
         """What chooses between champion and challenger, where both answer."""
-        champion, challenger = self.champion, self.answering.get(CHALLENGER)
+        champion, challenger = self.champion, self.challenger
         if champion is None or challenger is None or not self.deployment.share:
             return None
         return Split(champion, challenger, self.deployment.share)
@@ -59,7 +65,7 @@ class ModelState:
     @property
     def shadowed(self) -> tuple[Served, Served] | None:
         """The champion, and the challenger that answers copies of its requests."""
-        champion, challenger = self.champion, self.answering.get(CHALLENGER)
+        champion, challenger = self.champion, self.challenger
         if champion is None or challenger is None or not self.deployment.shadow:
             return None
         return champion, challenger

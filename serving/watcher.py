@@ -53,7 +53,7 @@ class Watcher:
     @property
     def idle(self) -> bool:
         """Whether nothing is being loaded."""
-        return all(future.done() for future in self._following.values())
+        return all(future.done() for future in [*self._following.values()])  # at once: the thread adds to them
 
     def _watch(self) -> None:
         registry = self.registry
@@ -76,23 +76,35 @@ class Watcher:
 
     def _look(self) -> None:
         registry = self.registry
-        known = registry.snapshot.models
+        trouble: OSError | None = None
         for name in registry.store.models():
-            state = known.get(name, ModelState())
-            versions = tuple(registry.store.versions(name))
-            deployment = registry.store.promotions(name).read(state.deployment)
-            if (versions, deployment) != (state.versions, state.deployment) or name not in known:
-                for number in set(deployment.damaged) - set(state.deployment.damaged):
-                    log.warning("Promotion %d of '%s' cannot be read; what is live stays live.", number, name)
-                registry.change_model(name, versions=versions, deployment=deployment)
+            try:
+                self._look_at(name)
+            except OSError as error:  # the other models are followed all the same
+                trouble = error
         registry.put_away()
         self._following = {name: future for name, future in self._following.items() if not future.done()}
         for name, state in registry.snapshot.models.items():
             if name not in self._following and _behind(state):
                 self._following[name] = registry.in_thread(partial(self._follow, name))
                 self._following[name].add_done_callback(lambda _: self.wake())
+        if trouble is not None:
+            raise trouble
         if not registry.snapshot.complete and not self._following:
             registry.change(complete=True)
+
+    def _look_at(self, name: str) -> None:
+        registry, known = self.registry, self.registry.snapshot.models
+        state = known.get(name, ModelState())
+        versions = tuple(registry.store.versions(name))
+        deployment = registry.store.promotions(name).read(state.deployment)
+        if (versions, deployment) != (state.versions, state.deployment) or name not in known:
+            for number in set(deployment.damaged) - set(state.deployment.damaged):
+                log.warning("Promotion %d of '%s' cannot be read; what is live stays live.", number, name)
+            registry.change_model(name, versions=versions, deployment=deployment)
+            for number in state.failures:
+                if deployment.tried.get(number) != state.deployment.tried.get(number):  # it was promoted since
+                    registry.forget(name, number)
 
     def _follow(self, name: str) -> None:
         """Let each alias of a model answer with what it points at, or with what it pointed at before."""
@@ -101,7 +113,7 @@ class Watcher:
             while (found := candidates(registry.snapshot.models[name], alias)) and not self._stopping.is_set():
                 number = found[0]
                 try:
-                    served = registry.loaded(name, number)
+                    registry.answer_with(name, number, alias)
                 except Exception as error:
                     if self._stopping.is_set():  # whatever it was, nobody asks any more
                         return
@@ -110,9 +122,7 @@ class Watcher:
                     log.warning("%s version %d is not served: %s", name, number, error, exc_info=not expected)
                     continue
                 if self._stopping.is_set():
-                    served.predictor.retire()
                     return
-                registry.answer_with(served, alias)
                 where = "" if alias == CHAMPION else f" as {alias}"
                 log.info("%s version %d answers now%s.", name, number, where)
                 break

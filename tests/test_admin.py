@@ -7,9 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import Request
+from fastapi.routing import APIRoute
 
 from contract.deploying import Deployer
+from contract.errors import PromotionConflict
+from contract.promotion_log import PromotionLog
 from contract.store import Store
+from serving.admin import Promote, _shadow, create_admin
+from serving.agreement import Agreement
+from serving.metrics import Sheet
+from serving.problems import Problem
+from serving.registry import Registry
+from serving.settings import ServeSettings
+from serving.shadow_page import render
 from tests.live import Service, damage, publish_graph, running, until
 
 MODEL = "times"
@@ -67,6 +78,7 @@ def test_the_gate_is_obeyed_unless_there_is_a_reason(fresh: tuple[Service, Deplo
     assert found["detail"].startswith("Version 1 of 'times' was not compared with version 2. Promote it with `force`")
     gate: dict[str, Any] = {"verdict": "kept", "reason": "accuracy 0.8 against 0.9", "table": []}
     deployer.keep(MODEL, 1, reason="worse", gate=gate)
+    assert post(service, "promote", version=9)[1]["code"] == "version_not_found"
     status, found = post(service, "promote", version=1)
     assert (status, found["code"]) == (409, "kept_back")
     assert found["detail"].startswith("The gate kept version 1 of 'times' back: accuracy 0.8 against 0.9. Promote it")
@@ -77,6 +89,8 @@ def test_the_gate_is_obeyed_unless_there_is_a_reason(fresh: tuple[Service, Deplo
     assert post(service, "rollback")[0] == 200
     assert post(service, "promote", version=1)[0] == 200  # it has been champion
     assert post(service, "rollback")[0] == 200
+    assert post(service, "promote", version=3, force=True, reason="x")[0] == 200
+    assert post(service, "promote", version=2)[0] == 200  # as this one has, though it was never compared with 3
 
 
 def test_who_expected_something_else_is_told(fresh: tuple[Service, Deployer]) -> None:
@@ -98,6 +112,44 @@ def test_a_version_that_does_not_prove_itself_is_not_promoted(fresh: tuple[Servi
     assert "model.onnx is not the file that was published" in found["detail"]
     assert service.get(f"/models/{MODEL}/deployment")["champion"] == 2
     shutil.rmtree(deployer.store.root / MODEL / str(number))
+
+
+def test_what_the_service_would_not_load_is_not_promoted(fresh: tuple[Service, Deployer]) -> None:
+    service, deployer = fresh
+    other = publish_graph(deployer.store, "other", 9.0)
+    shutil.copytree(deployer.store.artifact("other", other).folder, deployer.store.root / MODEL / "9")
+    status, found = post(service, "promote", version=9, force=True, reason="x")
+    assert (status, found["code"]) == (503, "version_failed")
+    assert "The manifest is of a model 'other', not of 'times'." in found["detail"]
+    for folder in ("other", f"{MODEL}/9"):
+        shutil.rmtree(deployer.store.root / folder)
+
+
+def test_who_was_compared_with_another_champion_is_not_promoted(store: Store) -> None:
+    for factor in (1.0, 2.0, 3.0):
+        publish_graph(store, MODEL, factor)
+    deployer = Deployer(store, "somebody", lambda _: None)
+    deployer.promote(MODEL, 1)
+    deployer.keep(MODEL, 2, reason="by hand", gate={"verdict": "promoted", "table": []})
+
+    class Busy(Store):
+        """A store in which somebody promotes while the gate is asked."""
+
+        def promotions(self, model: str) -> PromotionLog:
+            log = super().promotions(model)
+            found = log.history()
+            if deployer.deployment(model).champion([]) == 1:
+                log.history = lambda: (deployer.promote(MODEL, 3), found)[1]  # type: ignore[method-assign]
+            return log
+
+    router = create_admin(Registry(Busy(store.root), ServeSettings()))
+    promote = next(route.endpoint for route in router.routes if isinstance(route, APIRoute) and "promote" in route.path)
+    with pytest.raises(PromotionConflict, match="champion is version 3, not version 1"):
+        promote(MODEL, Promote(version=2), Request({"type": "http"}))
+    assert deployer.deployment(MODEL).champion([]) == 3
+    with pytest.raises(Problem) as refused:
+        promote(MODEL, Promote(version=2), Request({"type": "http"}))
+    assert refused.value.code == "not_compared"
 
 
 def test_canary_and_shadow_begin_and_end(fresh: tuple[Service, Deployer]) -> None:
@@ -163,12 +215,27 @@ def test_what_does_not_fit_is_said_without_repeating_it(
     assert (status, found["detail"]) == (422, f"{said} /docs says what this path takes.")
 
 
+def test_a_body_that_is_no_json_is_said_to_be_none(service: tuple[Service, Store]) -> None:
+    kind = {"content-type": "application/json"}
+    answer = service[0].client.post(f"/models/{MODEL}/promote", content=b"{", headers=kind)
+    assert answer.json()["detail"] == "The body is no JSON. /docs says what this path takes."
+
+
+def test_a_page_without_rows_claims_no_agreement() -> None:
+    found = Agreement(MODEL, 1, 2, failed=4)
+    page = render(_shadow(found, Sheet(), running=True))
+    assert "No row has two answers to compare yet." in page
+    assert "%" not in page.partition("<body>")[2]
+
+
 def test_pages_of_other_sites_change_nothing(service: tuple[Service, Store]) -> None:
     client, path = service[0].client, f"/models/{MODEL}/rollback"
     assert client.post(path, json={}, headers={"host": "elsewhere.example"}).status_code == 421
     assert client.post(path, content=b"{}", headers={"content-type": "text/plain"}).status_code == 415
     assert client.get(f"/models/{MODEL}/history", headers={"host": "localhost:8000"}).status_code == 200
     assert client.get(f"/models/{MODEL}/history", headers={"host": "[::1]:8000"}).status_code == 200
+    assert client.get(f"/models/{MODEL}/history", headers={"host": "[::1]"}).status_code == 200
+    assert client.get(f"/models/{MODEL}/history", headers={"host": "LocalHost"}).status_code == 200
 
 
 def test_a_service_that_others_reach_is_locked(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_rhythm_of_the_callers_meets_none_of_ours() -> None:
 
 
 def test_a_client_stays_with_its_version_also_when_the_share_grows() -> None:
-    clients = [[(b"host", b"here"), (b"lectern-client", b"%d" % number)] for number in range(500)]
+    clients = [[(b"host", b"here"), (b"lectern-client", b"client %d" % number)] for number in range(500)]
     few, more = split(10), split(30)
     for headers in clients:
         assert len({few.choose(headers) for _ in range(5)}) == 1

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 import lectern
 from contract.deploying import Deployer
 from contract.store import Store
+from serving.verbs.base import told
 from tests.live import damage, publish_graph
 from tests.promoting import deployer, promotion, published
 
@@ -102,6 +104,12 @@ def test_a_version_is_held_to_the_signature_that_this_machine_asks_for(
     assert refused("rollback", MODEL).startswith("The version is not signed, and this server requires it")
 
 
+def test_ctrl_c_is_no_failure_to_explain(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as stopped, told():
+        raise KeyboardInterrupt
+    assert (stopped.value.exit_code, capsys.readouterr().err) == (130, "lectern: interrupted.\n")
+
+
 # --- history
 
 
@@ -117,6 +125,21 @@ def test_history_shows_every_promotion_the_newest_last(made: Deployer) -> None:
     assert fourth == ["3", "cannot", "be", "read"]
     assert " ".join(fifth[3:]) == "ada@lab version 4 was not promoted over 2 it is worse kept"
     assert [row[0] for row in (second, third, fourth, fifth)] == ["1", "2", "3", "4"]
+
+
+def test_history_says_once_what_decided(made: Deployer) -> None:
+    line: dict[str, Any] = {"metric": "r2", "champion": 0.9, "candidate": 0.8}
+    gate: dict[str, Any] = {"verdict": "kept", "reason": "r2 0.8 against 0.9", "metric": "r2", "table": [line]}
+    made.keep(MODEL, 4, reason="r2 0.8 against 0.9", gate=gate)
+    assert " ".join(lines("history", MODEL)[-1][3:]).endswith(" over 2 r2 0.8 against 0.9 kept")
+
+
+def test_a_narrow_terminal_loses_no_letter(made: Deployer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    made.keep(MODEL, 4, reason="it lacks " + "x" * 70)
+    assert said("history", MODEL).count("x") == 70
+    made.promote(MODEL, 4, "y" * 32)
+    assert said("list").count("y") == 32
 
 
 def test_history_speaks_json(made: Deployer) -> None:

@@ -24,10 +24,12 @@ from contract.errors import (
 )
 from contract.limits import Limits
 from contract.promotions import CHALLENGER, CHAMPION, Deployment
+from contract.signature import Field
 from contract.store import Store
 from contract.trying import try_out
 from tests.live import damage, multiplication, publish_graph, republish
 from tests.promoting import MODEL, deployer, promotion, published
+from tests.samples import REGRESSION, sealed
 
 RESERVED = ["metrics", "docs", "aliases", "latest", "versions", "predict"]
 NEWEST = "it was the newest when the log began"
@@ -291,6 +293,20 @@ def test_the_challenger_answers_a_share_or_copies(made: Deployer) -> None:
     assert made.split(MODEL, 10) == made.shadow(MODEL, on=True) == found  # nothing to be done
     assert (made.split(MODEL, 0).share, made.shadow(MODEL, on=False).shadow) == (0.0, False)
     assert [entry[0] for entry in kinds(made.store)[2:]] == ["traffic", "shadow", "traffic", "shadow"]
+
+
+def test_a_challenger_that_takes_other_requests_gets_none_but_copies(made: Deployer) -> None:
+    fields = (*REGRESSION.inputs, Field(name="region", type="string", dtype="str"))
+    other = made.store.publish(
+        sealed(made.store, model=MODEL, signature=REGRESSION.model_copy(update={"inputs": fields}))
+    )
+    made.promote(MODEL, 1)
+    made.promote(MODEL, other, CHALLENGER)
+    said = r"^Version 5 of 'iris' takes other requests than version 1: 'region' is new\. Callers can try it at /models/"
+    with pytest.raises(PromotionRefused, match=said):
+        made.split(MODEL, 10)
+    assert made.split(MODEL, 0) == made.deployment(MODEL)
+    assert made.shadow(MODEL, on=True).shadow
 
 
 def test_without_a_challenger_nothing_is_split(made: Deployer) -> None:

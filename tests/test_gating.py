@@ -178,6 +178,9 @@ def test_slices_are_values_or_quarters() -> None:
         "19.5 to 29.25": 10,
         "29.25 to 39": 10,
     }
+    shuffled = held(40, length=[float(i * 7 % 40) for i in range(39)] + [None])
+    assert [name.partition(" ")[0] for name in slices(shuffled, "length")] == ["0", "9.5", "19", "28.5", "missing"]
+    assert list(slices(held(3, length=[10.0, 9.0, 100.0]), "length")) == ["9", "10", "100"]
     names = held(60, colour=[f"name {i}" for i in range(60)])
     with pytest.raises(PromotionRefused, match=r"'colour' has 60 different values; .* as in 'colour=name 0: …'"):
         slices(names, "colour")
@@ -278,7 +281,10 @@ def test_the_policies() -> None:
     assert by("never", None) == (
         "not promoted: the policy is never to promote by itself; `lectern promote flower 2` promotes it"
     )
-    assert by("never") == f"not promoted: the policy is never to promote by itself; {forced}"
+    assert by("never") == (
+        "not promoted: the policy is never to promote by itself; `lectern promote flower 2` compares them, and "
+        "promotes it if it is not worse"
+    )
     assert by("always") == "champion now: the policy is always to promote; nothing was compared with version 1"
     assert by("if-better", how=lambda: comparison(0.9, 0.8)) == (
         "champion now: accuracy 0.9 against 0.8 of version 1, on 10 rows of version 2"

@@ -14,7 +14,7 @@ from contract.answers import Answers
 from contract.signature import Output
 from serving import observation
 from serving.loading import Served
-from serving.metrics import BOUNDS_S, SHEET, Counts, Sheet, exposition
+from serving.metrics import BOUNDS_S, SHEET, Counts, Sheet, Standing, exposition
 from serving.observation import Observation
 from serving.replies import Reply
 from tests.live import until
@@ -65,7 +65,8 @@ def test_requests_rows_classes_and_warnings_are_counted() -> None:
     assert served.counts.rows == 3
     assert served.counts.predictions == {"yes": 2, "no": 1}
     assert served.counts.warnings == {"width": 2}
-    content, kind = exposition(seen.sheets(), {"iris": 1, "other": None}, "")
+    standing = {"iris": Standing({"champion": 1, "staging": 2}, {"checksum_mismatch": 2}, 1), "other": Standing({}, {})}
+    content, kind = exposition(seen.sheets(), standing, "")
     found = counted(content.decode())
     assert kind.startswith("text/plain")
     assert found["lectern_requests_total", "iris", "2xx", "1"] == 1
@@ -76,7 +77,12 @@ def test_requests_rows_classes_and_warnings_are_counted() -> None:
     assert found["lectern_request_seconds_bucket", "0.0005", "iris", "1"] == 2
     assert found["lectern_request_seconds_bucket", "+Inf", "iris", "1"] == 4
     assert found["lectern_request_seconds_sum", "iris", "1"] == pytest.approx(20.0014)
-    assert (found["lectern_champion_version", "iris"], found["lectern_champion_version", "other"]) == (1, 0)
+    aliases = [found["lectern_alias_version", alias, "iris"] for alias in ("champion", "staging")]
+    assert aliases == [1, 2]
+    assert not any(name == "lectern_alias_version" and "other" in labels for name, *labels in found)
+    assert found["lectern_versions_failed", "checksum_mismatch", "iris"] == 2
+    damaged = [found["lectern_promotions_damaged", model] for model in ("iris", "other")]
+    assert damaged == [1, 0]
 
 
 @pytest.mark.parametrize(

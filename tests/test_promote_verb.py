@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import lectern
+from contract import keys
 from contract.deploying import Deployer
 from contract.store import Store
 from tests.gated import KIND, MODEL, ROWS, Zoo
@@ -51,7 +52,8 @@ def test_a_worse_version_is_refused_with_the_table(models: Store) -> None:
         '`lectern promote flower 2 --force --reason "…"` promotes it.\n'
     )
     spoken = promote(models, "2", "--json")
-    assert (spoken.exit_code, json.loads(spoken.stdout)["decision"]["verdict"]) == (1, "kept")
+    told = json.loads(spoken.stdout)
+    assert (spoken.exit_code, told["model"], told["version"], told["decision"]["verdict"]) == (1, "flower", 2, "kept")
     assert promote(models, "2", "--tolerance", "0.5").exit_code == 0
     assert live(models) == {"champion": 2}
 
@@ -138,3 +140,14 @@ def test_what_is_refused_says_why(models: Store, arguments: tuple[str, ...], cod
 def test_an_unknown_model_is_told(models: Store) -> None:
     refused = CliRunner().invoke(lectern.app, ["promote", "rose", "1", "--store", str(models.root)])
     assert (refused.exit_code, refused.stderr) == (1, "lectern: There is no model 'rose'; the store holds flower.\n")
+
+
+def test_what_a_server_with_these_settings_would_refuse_is_not_promoted(
+    models: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = keys.new(tmp_path / "keys", "mine")
+    monkeypatch.setenv("LECTERN_TRUSTED_KEYS", str(pair.public))
+    monkeypatch.setenv("LECTERN_REQUIRE_SIGNATURE", "true")
+    refused = promote(models, "3", "--force", "--reason", "in a hurry")
+    assert (refused.exit_code, live(models)) == (1, {"champion": 1})
+    assert refused.stderr.startswith("lectern: The version is not signed, and this server requires it: publish it with")

@@ -1,6 +1,7 @@
 """serving.registry: which version answers, and how one takes the place of another."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import os
@@ -8,6 +9,7 @@ import re
 import resource
 import shutil
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,6 +20,7 @@ from typing import Any
 import pytest
 
 from contract.answers import Answers
+from contract.deploying import Deployer
 from contract.errors import ArtifactError, ModelNotFound, VersionNotFound
 from contract.store import Store
 from serving.loading import Served
@@ -505,6 +508,89 @@ def test_stopping_does_not_wait_for_a_version_that_hangs_while_it_loads(store: S
     assert champions(registry) == {"slow": None}
     for process in children() - before:
         os.kill(process, signal.SIGKILL)
+
+
+def test_a_version_that_is_asked_for_while_it_is_promoted_is_loaded_once(store: Store, tmp_path: Path) -> None:
+    publish_graph(store, "times")
+    before = children()
+    deployer = Deployer(store, "somebody", lambda _: None)
+    deployer.promote("times", 1)
+
+    async def scenario() -> None:
+        async with started(store) as registry:
+            publish(store, "times", Unpickled(once_there, tmp_path / "go", Times(2.0)), answers=Answers([2.0, 2.0]))
+            await eventually(lambda: versions(registry, "times") == (1, 2))
+            pinned = asyncio.create_task(registry.version("times", 2))
+            await eventually(lambda: children() - before)
+            deployer.promote("times", 2)
+            await eventually(lambda: not registry.settled)
+            await asyncio.sleep(0.2)  # a second process would have begun
+            assert len(children() - before) == 1
+            (tmp_path / "go").touch()
+            served = await pinned
+            await eventually(lambda: registry.alias("times") is served)
+            assert registry.snapshot.loaded == {served}
+            assert registry.snapshot.pinned == {}
+
+    asyncio.run(scenario())
+    until(lambda: children() <= before)
+
+
+def test_what_the_system_could_not_do_is_tried_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for factor in (1.0, 2.0):
+        publish_graph(store, "times", factor)
+    monkeypatch.setattr("serving.registry.RETRY_S", 0.1)
+
+    async def scenario() -> None:
+        async with started(store) as registry:
+            with monkeypatch.context() as patched:
+                patched.setattr(sys, "executable", "/no/python")
+                with pytest.raises(ArtifactError, match="No process for the model could be started: No such file or "):
+                    await registry.version("times", 1)
+            assert registry.model("times").failures[1].code == "load_failed"
+            await asyncio.sleep(0.1)
+            assert (await registry.version("times", 1)).version == 1
+            assert registry.model("times").failures == {}
+
+    asyncio.run(scenario())
+
+
+def test_what_was_put_away_meanwhile_is_loaded_again(store: Store) -> None:
+    for factor in (1.0, 2.0):
+        publish(store, "times", Times(factor))
+
+    async def scenario() -> None:
+        async with started(store, pinned_idle_s=1e-9) as registry:
+            for _ in range(3):
+                await registry.version("times", 1)
+                registry.put_away()
+                registry.answer_with("times", 1, "other")
+                assert await ask(registry.alias("times", "other")) == 1.0
+                registry.answer_no_more("times", "other")
+
+    asyncio.run(scenario())
+
+
+def test_a_version_that_is_asked_for_by_number_when_it_stops_is_let_go(store: Store, tmp_path: Path) -> None:
+    publish_graph(store, "slow")
+    before = children()
+
+    async def scenario() -> None:
+        async with started(store) as registry:
+            publish(store, "slow", Unpickled(once_there, tmp_path / "go", Times(2.0)), answers=Answers([2.0, 2.0]))
+            Deployer(store, "somebody", lambda _: None).promote("slow", 1)
+            await eventually(lambda: versions(registry, "slow") == (1, 2))
+            asked = asyncio.create_task(registry.version("slow", 2))
+            await eventually(lambda: children() - before)
+        with contextlib.suppress(asyncio.CancelledError):
+            asked.cancel()
+            await asked
+        with pytest.raises(ArtifactError, match=r"^Version 3 of 'slow' is not loaded any more: the service stops\.$"):
+            registry.answer_with("slow", 3, "other")
+
+    asyncio.run(scenario())
+    (tmp_path / "go").touch()
+    until(lambda: children() <= before)
 
 
 def test_a_version_that_is_loaded_after_the_stop_is_let_go(store: Store, tmp_path: Path) -> None:

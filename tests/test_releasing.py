@@ -8,15 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from contract import trust
 from contract.artifact import Artifact
 from contract.deploying import Deployer, who
-from contract.errors import PromotionConflict, SelfTestFailed
+from contract.errors import PromotionConflict, SelfTestFailed, SettingsRefused
 from contract.limits import Limits
 from contract.manifest import Policy
 from contract.promotions import Promotion
 from contract.store import Store
 from contract.trying import try_out
-from pipeline.gating import releasing
 from pipeline.gating.releasing import Release, champion
 from pipeline.settings import TrainSettings
 from tests.gated import MODEL, Zoo
@@ -77,6 +77,21 @@ def test_each_version_is_promoted_if_it_is_not_worse(zoo: Zoo, store: Store) -> 
     assert entry(store, 1).gate == {"verdict": "promoted", "reason": "no version was champion before"}
     assert champion(store, MODEL) == (5, store.artifact(MODEL, 5).manifest)
     assert champion(store, "nobody") is None
+
+
+def test_limits_hold_for_every_candidate_and_the_first_one_too(zoo: Zoo, store: Store) -> None:
+    strict = Release(store, TrainSettings(limits="accuracy>=0.9; balanced_accuracy >= 0.8"), promote="if-better")
+    _, bad = strict.publish(zoo.stage("bad", store))
+    assert (bad.verdict, bad.champion, live(store)) == ("kept", None, None)
+    assert bad.reason.startswith("accuracy is 0.5167, >= 0.9 is asked for; balanced_accuracy is ")
+    assert [check["held"] for check in bad.as_json()["limits"]] == [False, False]
+    _, good = strict.publish(zoo.stage("good", store))
+    assert (good.promoted, good.reason, live(store)) == (True, "no version was champion before", 2)
+    assert log(store) == [("keep", 1, None), ("promote", 2, None)]
+    _, same = strict.publish(zoo.stage("good", store))
+    assert (same.promoted, same.champion) == (True, 2)
+    with pytest.raises(SettingsRefused, match=r"^LECTERN_TRAIN_LIMITS does not do: 'accuracy' is no limit; write"):
+        Release(store, TrainSettings(limits="f1_macro>0.5; accuracy"))
 
 
 def test_the_notebook_s_wish_goes_before_the_settings_and_the_caller_s_before_both(zoo: Zoo, store: Store) -> None:
@@ -179,7 +194,7 @@ def competing(monkeypatch: pytest.MonkeyPatch, move: Callable[[], object], times
             move()
         try_out(artifact, limits)
 
-    monkeypatch.setattr(releasing, "try_out", tried)
+    monkeypatch.setattr(trust, "try_out", tried)
 
 
 def test_a_version_is_kept_back_only_from_the_champion_it_was_compared_with(zoo: Zoo, store: Store) -> None:
@@ -204,12 +219,12 @@ def test_two_that_publish_at_once_are_both_decided_about(zoo: Zoo, store: Store)
 def test_whatever_fails_the_version_is_there(zoo: Zoo, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     zoo.put("bad", store, 1)
     plainly(store).promote(MODEL, 1)
-    monkeypatch.setattr(releasing, "try_out", refuse)
+    monkeypatch.setattr(trust, "try_out", refuse)
     version, decision = release(store).publish(zoo.stage("good", store))
     assert (version, decision.verdict, live(store)) == (2, "undecided", 1)
     assert str(decision) == "not promoted: It fell over; `lectern promote flower 2` promotes it"
     assert len(log(store)) == 1
-    monkeypatch.setattr(releasing, "try_out", crash)
+    monkeypatch.setattr(trust, "try_out", crash)
     _, decision = release(store).publish(zoo.stage("good", store))
     assert decision.reason == "KeyError: 'a mistake of ours'"
 

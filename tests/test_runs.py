@@ -120,12 +120,17 @@ def test_a_secret_of_a_wrong_type_is_not_shown(write_notebook: WriteNotebook, st
 def test_a_run_is_made_again_where_its_version_is_gone_or_damaged_or_where_it_is_forced(
     write_notebook: WriteNotebook, store: Store
 ) -> None:
-    notebook = write_notebook(PARAMETERS, EXPORT)
-    first = train(notebook, {}, store, TrainSettings())
+    """And its notebook can ask not to be promoted, where the command line has the last word."""
+    notebook = write_notebook(PARAMETERS, EXPORT.replace("rows * 2)", 'rows * 2, promote="never")'))
+    first = train(notebook, {}, store, TrainSettings(promote="always"))
+    assert first.decision is not None
+    assert (first.decision.verdict, store.promotions("line").read().aliases) == ("kept", {})
     again = train(notebook, {"factor": 2}, store, TrainSettings())
     assert (again.version, again.recognised, again.manifest) == (1, True, first.manifest)
-    forced = train(notebook, {}, store, TrainSettings(), force=True)
+    forced = train(notebook, {}, store, TrainSettings(), force=True, promote="if-better")
     assert (forced.version, forced.recognised) == (2, False)
+    assert forced.decision is not None
+    assert (forced.decision.verdict, store.promotions("line").read().aliases) == ("promoted", {"champion": 2})
     (forced.folder / "golden.json").write_text("{}")
     assert train(notebook, {}, store, TrainSettings()).version == 1
     (first.folder / "manifest.json").write_text("{}")

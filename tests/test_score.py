@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from contract.store import Store
 from serving.tables import ARROW, CSV, NDJSON, PARQUET
 from tests.forms import as_stream, body, said
 from tests.live import Times, damage, publish, publish_graph
+from tests.promoting import deployer
 
 ROWS = [{"x": float(n)} for n in range(20_000)]
 
@@ -146,6 +148,19 @@ def test_a_version_that_must_not_answer_is_passed_over(store: Store, tmp_path: P
     assert done.stderr.startswith(b"lectern: graph version 2 is passed over: ")
     refused = score("graph", "rows.csv", "--version", "2")
     assert (refused.returncode, refused.stdout) == (1, b"")
+
+
+def test_the_champion_answers_or_the_one_before(store: Store, tmp_path: Path) -> None:
+    deployer(store).promote("graph", 1)
+    (tmp_path / "rows.csv").write_text("x\n1\n")
+    assert b"answered by graph version 1" in score("graph", "rows.csv").stdout
+    deployer(store).promote("graph", 2)
+    publish_graph(store, "graph", 4.0)
+    shutil.rmtree(store.artifact("graph", 2).folder)
+    assert b"answered by graph version 1" in score("graph", "rows.csv").stdout
+    shutil.rmtree(store.artifact("graph", 1).folder)
+    refused = score("graph", "rows.csv")
+    assert refused.stderr == b"lectern: 'graph' has no champion; `lectern promote graph VERSION` makes one.\n"
 
 
 def test_a_terminal_is_shown_how_far_it_is(tmp_path: Path) -> None:

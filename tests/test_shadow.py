@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from serving.loading import Served, load
 from serving.replies import Reply
 from serving.settings import ServeSettings
 from serving.shadow import MOST_WAITING, Shadow, Shadows
-from tests.live import publish, publish_graph, until
+from tests.live import PATIENCE_S, WAITS, Times, publish, publish_graph, until
 
 SETTINGS = ServeSettings(predict_timeout_s=5)
 
@@ -101,6 +102,49 @@ def test_what_comes_too_fast_is_left_out(versions: list[Served]) -> None:
     until(lambda: not any(thread.name == "lectern-shadow" for thread in threading.enumerate()))
 
 
+def test_what_has_been_compared_makes_room(versions: list[Served], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("serving.shadow._REST", 0)
+    agreement = Agreement("times", 1, 2)
+    shadow = Shadow(versions[0], versions[1], agreement)
+    reply = answered(versions[0], *map(float, range(MOST_WAITING)))
+    for times in (1, 2, 3):
+        shadow.offer(reply)
+        until(lambda: agreement.rows + agreement.left_out == times * MOST_WAITING)  # noqa: B023
+    shadow.stop()
+    assert agreement.left_out == 0
+
+
+def test_what_is_asked_of_a_challenger_that_is_gone_is_no_failure(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    publish_graph(store, "times")
+    publish(store, "times", Times(2.0, tmp_path))
+    settings = ServeSettings(predict_timeout_s=1)
+    one, other = (load("times", number, store.artifact("times", number), settings, tried=True) for number in (1, 2))
+    agreement = Agreement("times", 1, 2)
+    shadow = Shadow(one, other, agreement)
+    shadow.offer(answered(one, WAITS))
+    until(lambda: (tmp_path / "asked").exists() and str(WAITS) in (tmp_path / "asked").read_text())
+    shadow.stop()
+    other.predictor.retire()
+    (thread,) = (found for found in threading.enumerate() if found is shadow._thread)
+    thread.join(PATIENCE_S)
+    assert (agreement.rows, agreement.failed) == (0, 0)
+    (tmp_path / "go").touch()
+
+
+def test_a_comparison_that_took_long_does_not_rest_once_it_is_stopped(
+    versions: list[Served], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.shadow._REST", 1e9)
+    agreement = Agreement("times", 1, 2)
+    shadow = Shadow(versions[0], versions[1], agreement)
+    shadow.offer(answered(versions[0], 1.0))
+    until(lambda: agreement.rows == 1)
+    shadow.stop()
+    shadow._thread.join(PATIENCE_S)
+    assert not shadow._thread.is_alive()
+
+
 def test_comparisons_follow_what_is_wanted(versions: list[Served]) -> None:
     agreements = Agreements()
     shadows = Shadows(agreements)
@@ -113,6 +157,7 @@ def test_comparisons_follow_what_is_wanted(versions: list[Served]) -> None:
     assert sorted(agreements.pairs) == ["times 1 2", "times 1 3"]
     shadows.follow({})
     assert shadows.by_champion == {}
+    until(lambda: not any(thread.name == "lectern-shadow" for thread in threading.enumerate()))
 
 
 def test_the_counts_of_several_workers_add_up() -> None:

@@ -26,7 +26,7 @@ def _check(seen: list[Seen], last: int) -> None:
 
 @pytest.mark.parametrize("kind", ["graph", "python"])
 def test_versions_change_under_load(store: Store, kind: str) -> None:
-    for factor in range(1, 11 if kind == "graph" else 4):
+    for factor in range(1, 7 if kind == "graph" else 4):
         if kind == "graph":
             publish_graph(store, MODEL, float(factor))
         else:

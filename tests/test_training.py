@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from contract.store import Store
 from pipeline.running.notebooks import MAX_NOTEBOOK_BYTES
 from pipeline.running.training import train
 from pipeline.settings import TrainSettings
+from tests import test_sweeping
 from tests.conftest import WriteNotebook
 from tests.live import until
 
@@ -40,6 +39,8 @@ class Line:
 rows = np.arange(30.0).reshape(-1, 1)
 export(Line(factor), "line", rows, rows * 2)
 """.strip()
+STAGED = "import os\nfrom pathlib import Path\nos.environ['OMP_NUM_THREADS'] = '1'" + test_sweeping.EXPORT
+"""What `export` leaves, for runs that are to fail after it: it loads no library."""
 WHOLE = {"manifest.json", "model.joblib", "golden.json", "baseline.json", "evaluation.parquet", "notebook.ipynb"} | {
     "report.html"
 }
@@ -103,41 +104,6 @@ def test_a_run_becomes_a_whole_version(
     assert (notebook.read_bytes(), dict(os.environ), Path.cwd()) == (source, before, folder)
 
 
-def test_a_run_is_promoted_by_the_gate_and_one_that_was_cut_short_when_it_is_recognised(
-    write_notebook: WriteNotebook, store: Store
-) -> None:
-    notebook = write_notebook(PARAMETERS, EXPORT)
-    first = train(notebook, {"factor": 3}, store, TrainSettings())
-    assert first.decision is not None
-    assert (first.decision.promoted, first.decision.champion) == (True, None)
-    worse = train(notebook, {"factor": 4}, store, TrainSettings())
-    assert worse.decision is not None
-    assert str(worse.decision).startswith("not promoted: r2 -")
-    assert store.promotions("line").read().aliases == {"champion": 1}
-
-    better = train(notebook, {"factor": 2}, store, TrainSettings())
-    assert store.promotions("line").read().aliases == {"champion": 3}
-    cut = store.root / "line" / "promotions" / "00000003.json"
-    cut.unlink()  # as if the process had ended between the two
-    assert store.promotions("line").read().aliases == {"champion": 1}
-    again = train(notebook, {"factor": 2}, store, TrainSettings())
-    assert (again.recognised, again.decision) == (True, better.decision)
-    assert store.promotions("line").read().aliases == {"champion": 3}
-    assert train(notebook, {"factor": 2}, store, TrainSettings()).decision is None
-
-
-def test_a_notebook_can_ask_not_to_be_promoted_and_the_command_line_has_the_last_word(
-    write_notebook: WriteNotebook, store: Store
-) -> None:
-    notebook = write_notebook(PARAMETERS, EXPORT.replace("rows * 2)", 'rows * 2, promote="never")'))
-    kept = train(notebook, {}, store, TrainSettings(promote="always"))
-    assert kept.decision is not None
-    assert (kept.decision.verdict, store.promotions("line").read().aliases) == ("kept", {})
-    asked = train(notebook, {}, store, TrainSettings(), force=True, promote="if-better")
-    assert asked.decision is not None
-    assert (asked.decision.verdict, store.promotions("line").read().aliases) == ("promoted", {"champion": 2})
-
-
 def test_the_example_notebooks_become_versions(example_store: Store) -> None:
     assert {model: example_store.versions(model) for model in example_store.models()} == {"cardio": [1], "iris": [1]}
     for model, format_name in (("iris", "onnx"), ("cardio", "onnx")):
@@ -161,7 +127,7 @@ def test_the_example_notebooks_become_versions(example_store: Store) -> None:
             "ZeroDivisionError",
         ),
         (
-            [EXPORT, "raise KeyError('after the export')"],
+            [STAGED, "raise KeyError('after the export')"],
             "failed in code cell 3 of 3: KeyError: 'after the export'\n    raise KeyError",
             ["completed", "completed", "completed", "failed"],
             "KeyError",
@@ -173,7 +139,7 @@ def test_the_example_notebooks_become_versions(example_store: Store) -> None:
             "ExportRefused",
         ),
         (
-            [EXPORT, "import sys\nsys.exit(0)", "1"],
+            [STAGED, "import sys\nsys.exit(0)", "1"],
             "failed in code cell 3 of 4: the cell ended the run with SystemExit\n    import sys\n    sys.exit(0)\n",
             ["completed", "completed", "completed", "failed", "pending"],
             "SystemExit",
@@ -185,7 +151,7 @@ def test_the_example_notebooks_become_versions(example_store: Store) -> None:
             "SystemExit",
         ),
         (
-            [EXPORT, "import os\nos._exit(0)", "1"],
+            [STAGED, "import os\nos._exit(0)", "1"],
             "failed in code cell 3 of 4: the kernel died while it ran the cell (out of memory, or the code ended it)\n",
             ["completed", "completed", "completed", "failed", "pending"],
             "the kernel died while it ran the cell",
@@ -355,34 +321,48 @@ def parameters_of(store: Store) -> list[Mapping[str, Any]]:
     return [store.artifact("line", version).manifest.parameters for version in store.versions("line")]
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=lambda how: how.name)
-def test_a_runner_that_is_stopped_at_any_moment_leaves_no_half_version(
-    write_notebook: WriteNotebook, store: Store, how: signal.Signals
-) -> None:
+def a_kernel_runs(store: Store) -> bool:
+    return bool(processes_of(store))
+
+
+def staged(name: str) -> Callable[[Store], bool]:
+    return lambda store: any(store.root.glob(f".staging-*/{name}")) or bool(store.versions("line"))
+
+
+def test_a_runner_that_is_stopped_leaves_no_half_version(write_notebook: WriteNotebook, store: Store) -> None:
+    """At four moments, from the first to the last; `make soak` stops runs at any."""
     notebook = write_notebook(PARAMETERS, EXPORT)
-    began = time.monotonic()
-    assert started(notebook, store).wait() == 0
-    duration = time.monotonic() - began
-    moments = random.Random(int(how))
-    ended = [0]
-    for _ in range(3):
+    ended = []
+    for reached, how in (
+        (a_kernel_runs, signal.SIGINT),
+        (staged("manifest.json"), signal.SIGINT),
+        (staged("model.joblib"), signal.SIGKILL),
+        (staged("report.html"), signal.SIGKILL),
+    ):
         runner = started(notebook, store)
-        try:
-            runner.wait(moments.uniform(0.1, 1.05) * duration)
-        except subprocess.TimeoutExpired:
-            runner.send_signal(how)
-        ended.append(runner.wait())
-        until(lambda: not processes_of(store), within_s=30)
-        if how is signal.SIGINT:
-            assert not list(store.root.glob(".staging-*"))
-    assert set(ended) <= {0, -how, 130}
-    assert len(set(ended)) > 1, "no run was stopped"
+        until(lambda reached=reached, runner=runner: reached(store) or runner.poll() is not None)  # type: ignore[misc]
+        ended.append(stopped(runner, how, store))
+    assert_the_next_work(notebook, store, ended)
+
+
+def stopped(runner: subprocess.Popen[str], how: signal.Signals, store: Store) -> int:
+    """Stop it, unless it has ended by now; return how it ended."""
+    runner.send_signal(how)
+    code = runner.wait()
+    until(lambda: not processes_of(store), within_s=30)
+    if how is signal.SIGINT:
+        assert not list(store.root.glob(".staging-*"))
+    assert code in (0, -how, 130)
+    return code
+
+
+def assert_the_next_work(notebook: Path, store: Store, ended: list[int]) -> None:
+    """What was stopped left whole versions only, and those that follow work, also two at once."""
+    assert set(ended) != {0}, "no run was stopped"
     made = parameters_of(store)
     assert ended.count(0) <= len(made) <= len(ended)
-
-    # those that follow work, also two at once
     both = [started(notebook, store, "-p", f"factor={factor}", "--json") for factor in (3, 4)]
     assert [runner.wait() for runner in both] == [0, 0]
     said = [json.loads(line) for line in (notebook.parent / "said").read_text().splitlines() if line.startswith("{")]
     assert {found["version"] for found in said} == {len(made) + 1, len(made) + 2}
-    assert {made["factor"] for made in parameters_of(store)[-2:]} == {3.0, 4.0}
+    assert {found["factor"] for found in parameters_of(store)[-2:]} == {3.0, 4.0}

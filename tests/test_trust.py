@@ -1,4 +1,4 @@
-"""serving.trust: what a server asks of signatures, in its settings, while a version is loaded, and as it runs."""
+"""contract.trust: what a server asks of signatures, in its settings, while a version is loaded, and as it runs."""
 
 from __future__ import annotations
 

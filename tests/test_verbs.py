@@ -182,7 +182,7 @@ def test_what_is_used_wrongly_is_exit_code_2(arguments: tuple[str, ...], message
 # --- train
 
 
-def test_train_says_what_it_made(write_notebook: WriteNotebook, store: Store) -> None:
+def test_train_says_what_it_made_and_whether_it_was_promoted(write_notebook: WriteNotebook, store: Store) -> None:
     one = write_notebook(PARAMETERS, EXPORT)
     made = run("train", str(one), "--store", str(store.root), "-p", "factor=3")
     assert made.exit_code == 0
@@ -203,8 +203,13 @@ def test_train_says_what_it_made(write_notebook: WriteNotebook, store: Store) ->
     assert json.loads(spoken.stdout)["recognised"] is False
     decision = json.loads(spoken.stdout)["decision"]
     assert (decision["verdict"], decision["metric"], decision["rows"]) == ("promoted", "r2", 3)
-    recognised = json.loads(run("train", str(one), "--json", "--store", str(store.root)).stdout)
-    assert (recognised["recognised"], recognised["decision"]) == (True, None)
+
+    (store.root / "line" / "promotions" / "00000002.json").unlink()  # as if the process had ended between the two
+    assert store.promotions("line").read().aliases == {"champion": 1}
+    for caught_up in (decision, None):
+        recognised = json.loads(run("train", str(one), "--json", "--store", str(store.root)).stdout)
+        assert (recognised["version"], recognised["recognised"], recognised["decision"]) == (2, True, caught_up)
+        assert store.promotions("line").read().aliases == {"champion": 2}
 
     worse = run("train", str(one), "--store", str(store.root), "-p", "factor=4")
     assert worse.exit_code == 0
@@ -212,6 +217,7 @@ def test_train_says_what_it_made(write_notebook: WriteNotebook, store: Store) ->
         "  not promoted: r2 -6 against 1 of version 2, on 3 rows of version 3; "
         '`lectern promote line 3 --force --reason "…"` promotes it'
     )
+    assert store.promotions("line").read().aliases == {"champion": 2}
     asked = run("train", str(one), "--store", str(store.root), "-p", "factor=5", "--promote", "always")
     assert asked.stdout.splitlines()[1] == (
         "  champion now: the policy is always to promote; nothing was compared with version 2"

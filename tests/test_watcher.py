@@ -76,6 +76,16 @@ def test_where_a_log_begins_with_another_version_that_one_answers(store: Store, 
     play(store, scenario)
 
 
+def test_the_champion_is_loaded_before_what_has_other_names(
+    store: Store, deployer: Deployer, caplog: pytest.LogCaptureFixture
+) -> None:
+    deployer.promote(MODEL, 2)
+    deployer.promote(MODEL, 1, "another")
+    with caplog.at_level(logging.INFO, "lectern.registry"):
+        play(store, looked)
+    assert caplog.messages == ["times version 2 answers now.", "times version 1 answers now as another."]
+
+
 def test_a_log_without_a_champion_lets_nothing_answer(store: Store) -> None:
     publish_graph(store, MODEL)
     Deployer(store, "somebody", lambda _: None).keep(MODEL, 1, reason="never")
@@ -150,6 +160,24 @@ def test_a_version_that_cannot_be_served_leaves_the_old_one(store: Store, deploy
     play(store, scenario)
 
 
+def test_a_version_that_took_the_place_of_a_promoted_one_is_not_served(store: Store, deployer: Deployer) -> None:
+    deployer.promote(MODEL, 1)
+    deployer.promote(MODEL, 3)
+    shutil.rmtree(store.root / MODEL / "3")
+    assert publish_graph(store, MODEL, 33.0) == 3
+
+    async def scenario(registry: Registry) -> None:
+        assert answering(registry) == {CHAMPION: 1}
+        failure = registry.model(MODEL).failures[3]
+        assert failure.reason == "Version 3 is not the one that was promoted: its manifest is another."
+        deployer.promote(MODEL, 2)
+        deployer.promote(MODEL, 3)  # now it is
+        await eventually(lambda: answering(registry) == {CHAMPION: 3})
+        assert await ask(registry.alias(MODEL)) == 33.0
+
+    play(store, scenario)
+
+
 def test_at_the_start_the_champion_before_stands_in(store: Store, deployer: Deployer) -> None:
     for version in (2, 1, 3):
         deployer.promote(MODEL, version)
@@ -195,6 +223,57 @@ def test_what_vanishes_from_the_store_goes_on_answering(store: Store, deployer: 
         await looked(registry)
         assert answering(registry) == {CHAMPION: 2, CHALLENGER: 1}
         assert isinstance(registry.snapshot.routes["/models/times/predict"], Split)
+
+    play(store, scenario)
+
+
+def test_an_entry_that_was_restored_is_followed(store: Store, deployer: Deployer) -> None:
+    deployer.promote(MODEL, 2)
+    deployer.promote(MODEL, 3)
+    entry = store.root / MODEL / "promotions" / "00000002.json"
+    content = entry.read_bytes()
+    entry.write_bytes(b"")
+
+    async def scenario(registry: Registry) -> None:
+        assert answering(registry) == {CHAMPION: 2}
+        assert registry.model(MODEL).lags
+        entry.write_bytes(content)
+        await eventually(lambda: answering(registry) == {CHAMPION: 3})
+        assert not registry.model(MODEL).lags
+
+    play(store, scenario)
+
+
+def test_a_challenger_that_cannot_be_served_gives_its_share_to_nobody(store: Store, deployer: Deployer) -> None:
+    deployer.promote(MODEL, 1)
+    deployer.promote(MODEL, 2, CHALLENGER)
+
+    async def scenario(registry: Registry) -> None:
+        damage(store.artifact(MODEL, 3), "model.onnx")
+        deployer.promote(MODEL, 3, CHALLENGER)
+        deployer.split(MODEL, 50)
+        deployer.shadow(MODEL, on=True)
+        await eventually(lambda: registry.model(MODEL).failures and registry.model(MODEL).deployment.shadow)
+        assert answering(registry) == {CHAMPION: 1, CHALLENGER: 2}
+        assert registry.snapshot.routes["/models/times/predict"] is registry.alias(MODEL)
+        assert registry.model(MODEL).shadowed is None
+        deployer.promote(MODEL, 2, CHALLENGER)
+        deployer.split(MODEL, 50)
+        await eventually(lambda: isinstance(registry.snapshot.routes["/models/times/predict"], Split))
+
+    play(store, scenario)
+
+
+def test_a_log_that_cannot_be_read_holds_up_no_other_model(store: Store, deployer: Deployer) -> None:
+    publish_graph(store, "another")
+    deployer.promote(MODEL, 1)
+
+    async def scenario(registry: Registry) -> None:
+        (store.root / "another" / "promotions").symlink_to("promotions")
+        await eventually(lambda: registry.snapshot.trouble == "Too many levels of symbolic links")
+        deployer.promote(MODEL, 2)
+        await eventually(lambda: answering(registry) == {CHAMPION: 2})
+        assert registry.alias("another").version == 1
 
     play(store, scenario)
 

@@ -13,6 +13,8 @@ from pipeline.measuring.metrics import higher_is_better
 if TYPE_CHECKING:
     from pipeline.gating.comparing import Comparison
 
+FIRST = "no version was champion before"
+_NEVER = "the policy is never to promote by itself"
 _ROUNDING = 1e-12
 """The same answers, added up in another order, are no worse."""
 
@@ -46,7 +48,9 @@ class Decision:
         return () if self.comparison is None else self.comparison.notes
 
     def way_out(self) -> str:
-        """The command that promotes it all the same."""
+        """The command that promotes it all the same, or asks the gate that was not asked."""
+        if self.reason == _NEVER and self.champion is not None:
+            return f"`lectern promote {self.model} {self.candidate}` compares them, and promotes it if it is not worse"
         forced = "" if self.verdict == "undecided" or self.champion is None else ' --force --reason "…"'
         return f"`lectern promote {self.model} {self.candidate}{forced}` promotes it"
 
@@ -100,9 +104,9 @@ def decide(
         return Decision(model, candidate, champion, verdict, reason, comparison)
 
     if policy == "never":
-        return found("kept", "the policy is never to promote by itself")
+        return found("kept", _NEVER)
     if champion is None:
-        return found("promoted", "no version was champion before")
+        return found("promoted", FIRST)
     if policy == "always":
         return found("promoted", f"the policy is always to promote; nothing was compared with version {champion}")
     try:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from contract.errors import PromotionRefused
+from contract.errors import PromotionRefused, SettingsRefused
 from pipeline.gating import slices
 from pipeline.gating.rows import Held
 
@@ -72,6 +72,18 @@ class Limit:
         except ValueError:
             raise ValueError(f"'{found['least']}' in '{text}' is no number.") from None
         return cls(found["metric"], found["sign"], bound, found["column"] or "", found["value"])
+
+    @classmethod
+    def parse_all(cls, text: str) -> list[Limit]:
+        """Read the limits of a setting, between which are semicolons.
+
+        Raises:
+            SettingsRefused: one of them has not the form of one.
+        """
+        try:
+            return [cls.parse(part.strip()) for part in text.split(";") if part.strip()]
+        except ValueError as error:
+            raise SettingsRefused(f"LECTERN_TRAIN_LIMITS does not do: {error}") from None
 
     def checks(self, held: Held, measure: Measure) -> Iterator[Check]:
         """Hold the limit against the rows.

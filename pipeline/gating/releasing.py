@@ -7,9 +7,10 @@ there, and the decision says how to promote it.
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from contract import trust
 from contract.artifact import Artifact
 from contract.deploying import Deployer, who
 from contract.errors import LecternError, NotComparable, PromotionConflict
@@ -19,12 +20,12 @@ from contract.promotions import CHAMPION, Deployment
 from contract.signing import Signer
 from contract.staging import Stage
 from contract.store import Store
-from contract.trying import try_out
-from pipeline.gating.deciding import Decision, decide
+from pipeline.gating.deciding import FIRST, Decision, decide
 from pipeline.settings import TrainSettings
 
 if TYPE_CHECKING:
     from pipeline.gating.comparing import Comparison
+    from pipeline.gating.limits import Limit
 
 _ATTEMPTS = 5
 
@@ -40,6 +41,15 @@ class Release:
     """What the caller asked for; None for what the version's notebook did, or else the settings."""
     proved: bool = False
     """Whether this process has just had every version it publishes prove itself."""
+
+    def __post_init__(self) -> None:
+        """Read the limits now, before anything is published.
+
+        Raises:
+            SettingsRefused: they are none.
+        """
+        if self.settings.limits:
+            self._asked_for()
 
     def publish(self, stage: Stage) -> tuple[int, Decision]:
         """Make a sealed stage a version, and promote it or note why not.
@@ -106,30 +116,45 @@ class Release:
         candidate = self.store.artifact(model, version)
         policy = self.promote or candidate.manifest.run.promote or self.settings.promote
 
+        # limits hold for a first champion, too, which is then compared with itself
+        against = version if champion is None and self.settings.limits else champion
+
         def compare() -> Comparison:
             from pipeline.gating.comparing import compare
 
-            assert champion is not None  # else there is nothing to compare with
+            assert against is not None  # else there is nothing to compare with
+            other = self.store.artifact(model, against)
             try:
-                return compare(candidate, self.store.artifact(model, champion), self._limits())
+                return compare(candidate, other, self._limits(), asked_for=self._asked_for())
             except LecternError as error:
                 # no log has begun, as no version before this one loads: none of them answers
-                raise NotComparable(str(error), never=not begun or getattr(error, "never", False)) from error
+                never = not begun or getattr(error, "never", False)
+                raise NotComparable(str(error), never=never and not self.settings.limits) from error
 
-        return decide(model, version, champion, policy, compare, tolerance=self.settings.tolerance)
+        decision = decide(model, version, against, policy, compare, tolerance=self.settings.tolerance)
+        if champion is None and decision.promoted:
+            return replace(decision, champion=None, reason=FIRST)
+        return replace(decision, champion=champion)
+
+    def _asked_for(self) -> list[Limit]:
+        from pipeline.gating.limits import Limit
+
+        return Limit.parse_all(self.settings.limits or "")
 
     def _deployer(self, proved: int | None = None) -> Deployer:
-        limits = self._limits()
+        prove = trust.prover(self.settings, self._limits())
 
         def try_it(artifact: Artifact) -> None:
-            if not (self.proved and artifact.folder.name == str(proved)):
-                try_out(artifact, limits)
+            if self.proved and artifact.folder.name == str(proved):
+                trust.check(artifact, artifact.folder.parent.name, int(artifact.folder.name), self.settings)
+            else:
+                prove(artifact)
 
         return Deployer(self.store, who(), try_it)
 
     def _limits(self) -> Limits:
         seconds = self.settings.load_timeout_s
-        return Limits(load_timeout_s=seconds, answer_timeout_s=seconds)
+        return Limits(load_timeout_s=seconds, answer_timeout_s=seconds, pickle=self.settings.pickle or "any")
 
 
 def champion(store: Store, model: str) -> tuple[int, Manifest] | None:

@@ -1,4 +1,4 @@
-"""Slices: the rows that share a value of a column; of a column of many numbers, those in each quarter of its range."""
+"""Slices: the rows that share a value of a column; of a column of many numbers, a quarter of the rows each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def slices(held: Held, column: str) -> dict[str, list[int]]:
             f"The column '{column}' has {len(found):,} different values; a slice for each is made of up to "
             f"{MOST_VALUES}: name one, as in '{column}={next(iter(found))}: …'."
         )
-    return found if _is_quantity(values) else dict(sorted(found.items()))
+    return dict(sorted(found.items(), key=lambda one: _place(one[0], values[one[1][0]])))
 
 
 def having(held: Held, column: str, value: str) -> list[int]:
@@ -68,6 +68,12 @@ def _named(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return as_key(value) if isinstance(value, bool | int | str) else str(value)
+
+
+def _place(name: str, value: Any) -> tuple[bool, bool, float, str]:
+    """Where a slice with this value stands: numbers by their size, before texts by their letters; missing last."""
+    is_number = isinstance(value, int | float)
+    return name == MISSING, not is_number, value if is_number and name != MISSING else 0.0, name
 
 
 def _is_quantity(values: Sequence[Any]) -> bool:

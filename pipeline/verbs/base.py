@@ -49,7 +49,9 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     from rich.text import Text
 
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    table = Table(*columns, box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in columns:
+        table.add_column(name, overflow="fold")  # a narrow terminal loses no letter
     for row in rows:
         table.add_row(*(Text(_cell(row.get(name, ""))) for name in columns))
     return table

@@ -14,7 +14,7 @@ from contract.errors import PromotionRefused
 from contract.limits import Limits
 from contract.promotions import CHAMPION
 from contract.store import Store
-from contract.trying import try_out
+from contract.trust import prover
 from pipeline.settings import TrainSettings
 from pipeline.verbs.base import AsJson, StoreOption, app, print_table, told
 
@@ -74,16 +74,17 @@ def promote(
         settings = TrainSettings.read(os.environ, store=store, tolerance=tolerance)
         found, limits = settings.open_store(), _limits(settings)
         asked_for = _parsed(limit or [])
-        deployer = Deployer(found, who(), lambda artifact: try_out(artifact, limits))
+        deployer = Deployer(found, who(), prover(settings, limits))
         before = deployer.deployment(model).champion(found.versions(model)) if gated else None
-        decision = None
+        decision, facts = None, {"model": model, "version": version, "alias": alias}
         if gated and before != version:
             rows = _Rows(found, model, version, data, target)
             decision = _decided(rows, before, settings, metric, asked_for)
             if not as_json and decision.comparison is not None:
                 _show(decision.comparison)
             if not decision.promoted:
-                _say(as_json, decision=decision.as_json())
+                if as_json:
+                    print(json.dumps({**facts, "decision": decision.as_json()}))
                 raise PromotionRefused(f"{model} version {version} was {decision}.")
         deployer.promote(
             model,
@@ -94,13 +95,12 @@ def promote(
             gate=None if decision is None else decision.as_json(),
         )
         if as_json:
-            gate = None if decision is None else decision.as_json()
-            print(json.dumps({"model": model, "version": version, "alias": alias, "decision": gate}))
+            print(json.dumps({**facts, "decision": None if decision is None else decision.as_json()}))
             return
         print(f"{model} version {version} is {alias} now{'' if decision is None else f': {decision.reason}'}.")
 
 
-@app.command(epilog="Example: lectern compare iris 3 4 --slice species")
+@app.command(epilog="Example: lectern compare iris 3 4 --slice petal_width")
 def compare(
     model: ModelArgument,
     first: Annotated[int, typer.Argument(metavar="A", help="A version.")],
@@ -191,12 +191,8 @@ def _check_rows(data: Path | None, target: str | None) -> None:
 
 
 def _limits(settings: TrainSettings) -> Limits:
-    return Limits(load_timeout_s=settings.load_timeout_s, answer_timeout_s=settings.load_timeout_s)
-
-
-def _say(as_json: bool, **facts: Any) -> None:
-    if as_json:
-        print(json.dumps(facts))
+    seconds = settings.load_timeout_s
+    return Limits(load_timeout_s=seconds, answer_timeout_s=seconds, pickle=settings.pickle or "any")
 
 
 def _show(comparison: Comparison) -> None:

@@ -36,9 +36,12 @@ StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of all
 
 @contextmanager
 def told() -> Iterator[None]:
-    """One clear message and exit code 1 for what Lectern refuses."""
+    """One clear message and exit code 1 for what Lectern refuses; Ctrl-C is no failure to explain."""
     try:
         yield
     except LecternError as error:
         print(f"lectern: {error}", file=sys.stderr)
         raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        print("lectern: interrupted.", file=sys.stderr)
+        raise typer.Exit(130) from None

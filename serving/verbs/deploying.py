@@ -12,12 +12,12 @@ from typing import Annotated, Any
 
 import typer
 
+from contract import trust
 from contract.artifact import Artifact
 from contract.deploying import Deployer, who
 from contract.errors import PromotionFailed
 from contract.promotions import CHALLENGER, CHAMPION, Promotion, changed, one_line
 from contract.trying import try_out
-from serving import trust
 from serving.settings import ServeSettings
 from serving.verbs.base import StoreOption, app, told
 
@@ -155,9 +155,11 @@ def _row(entry: Promotion | None) -> dict[str, str]:
 
 
 def _verdict(entry: Promotion) -> str:
-    """What the gate said, with the figures that decided; an entry written by hand may hold anything."""
+    """What the gate said, and the figures if the reason has them not; an entry written by hand may hold anything."""
     gate: Any = entry.gate or {}
     said = str(gate.get("verdict", ""))
+    if entry.reason == gate.get("reason"):
+        return said
     with contextlib.suppress(AttributeError, TypeError, ValueError):
         for line in gate.get("table", ()):
             if line["metric"] == gate["metric"] and not line.get("rows"):
@@ -176,7 +178,9 @@ def print_table(rows: list[dict[str, str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*rows[0], box=box.SIMPLE_HEAD)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")  # a narrow terminal loses no letter
     for row in rows:
         table.add_row(*map(Text, row.values()))
     Console().print(table)

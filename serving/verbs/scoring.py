@@ -22,7 +22,7 @@ def score(
         str | None,
         typer.Option("--output", "-o", help="Where answers go: FILE.scored.… when not set, - for standard output."),
     ] = None,
-    version: Annotated[int | None, typer.Option(help="The newest that answers when not set.")] = None,
+    version: Annotated[int | None, typer.Option(help="The champion when not set.")] = None,
     echo: Annotated[bool, typer.Option("--echo", help="Put the rows beside their answers.")] = False,
     read_as: Annotated[str | None, typer.Option("--from", help="Form of the rows, e.g. csv.")] = None,
     write_as: Annotated[str | None, typer.Option("--to", help="Form of the answers, e.g. ndjson.")] = None,

@@ -1,15 +1,18 @@
-"""Trust: what this server asks of an artifact's signature. The policy is the server's; no artifact has a say in it."""
+"""Trust: what is asked of an artifact's signature here. The policy is in the settings; no artifact has a say in it."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from contract import bundles, signing
 from contract.artifact import Artifact
 from contract.errors import KeyRefused, KeyUnknown, SignatureInvalid, UnlistedFile, Unsigned
 from contract.keys import TrustedKey, read_trusted
+from contract.limits import Limits
+from contract.settings import Settings
 from contract.signing import Statement
-from serving.settings import ServeSettings
+from contract.trying import try_out
 
 _WAYS = {signing.SIGNATURE: signing.check, bundles.BUNDLE: bundles.check}
 """How an artifact may be signed; one signature that is right is enough, and one that is wrong too much."""
@@ -17,7 +20,7 @@ _MOST_NAMED = 3
 log = logging.getLogger("lectern.trust")
 
 
-def check(artifact: Artifact, model: str, version: int, settings: ServeSettings) -> tuple[str, ...]:
+def check(artifact: Artifact, model: str, version: int, settings: Settings) -> tuple[str, ...]:
     """Hold a verified artifact to its signatures, as far as keys are trusted; return what an operator should know.
 
     The trusted keys are read anew for each version, so that one can be added or withdrawn while the service runs.
@@ -53,10 +56,21 @@ def check(artifact: Artifact, model: str, version: int, settings: ServeSettings)
     return tuple(warnings)
 
 
-def trusted_keys(settings: ServeSettings) -> dict[str, TrustedKey]:
+def trusted_keys(settings: Settings) -> dict[str, TrustedKey]:
     """The keys whose signatures are believed, by what a signature calls them.
 
     Raises:
         KeyRefused: there is none where they should be, or something else.
     """
     return read_trusted(settings.trusted_keys) if settings.trusted_keys else {}
+
+
+def prover(settings: Settings, limits: Limits) -> Callable[[Artifact], None]:
+    """What a version has to stand before an alias may point at it: its signature is checked, then it is tried out."""
+
+    def prove(artifact: Artifact) -> None:
+        artifact.verify()
+        check(artifact, artifact.folder.parent.name, int(artifact.folder.name), settings)
+        try_out(artifact, limits)
+
+    return prove
