@@ -339,6 +339,8 @@ def test_the_report_has_every_goal_every_failure_and_no_folder_of_this_machine()
     text = report.text(results)
     assert "| one row, 16 connections: requests/s against a bare echo | ≥ 0.5 | 0.562 | met |" in text
     assert "| memory against the leanest peer's | ≤ 0.5 | 0.625 (textbook FastAPI) | **not met** |" in text
+    assert "\n- **memory against the leanest peer's**: Of what one worker takes, " in text
+    assert "- **1,000 rows of JSON" not in text  # it is met, or was not measured
     assert "- MLflow: it does not install: no such release" in text
     assert "- vetiver: not yet measured" in text
     assert "| Lectern | 2026-11-21, 10 × 5 s; 2026-11-21, 2 × 5 s | – | python 3.11 |" in text

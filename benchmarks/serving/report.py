@@ -66,7 +66,7 @@ neighbours among 20,000 rows of 16 columns, behind a step whose class stands in 
 
 def text(results: Results) -> str:
     """The whole page."""
-    parts = [HEAD, _preliminary(results), "## Goals\n", goals_table(results), PLOTS]
+    parts = [HEAD, _preliminary(results), "## Goals\n", goals_table(results), _obstacles(results), PLOTS]
     for title, case, columns in _CASES:
         parts += [f"## {title}\n", _case(results, case, columns)]
     parts += [_swap(results), _unmeasured(results), METHOD, "## The machine and the versions\n", _machine(results)]
@@ -100,6 +100,20 @@ def goals_table(results: Results) -> str:
         by = f" ({other})" if any(word in goal.text for word in ("best", "fastest", "leanest")) else ""
         rows.append([goal.text, bound, f"{value:.3g}{goal.unit}{by}", "met" if goal.met(value) else "**not met**"])
     return _table(rows)
+
+
+def _obstacles(results: Results) -> str:
+    """What stands in the way of the goals that are not met."""
+    missed = [
+        goal
+        for goal in goals.GOALS
+        if goal.obstacle and (found := goal.value(results)) is not None and not goal.met(found[0])
+    ]
+    return (
+        "\n".join(["What stands in the way:\n", *(f"- **{goal.text}**: {goal.obstacle}" for goal in missed), ""])
+        if missed
+        else ""
+    )
 
 
 _CASES: list[tuple[str, str, list[tuple[str, str, str]]]] = [
