@@ -40,6 +40,8 @@ from contract.nursery import Forked, interpreter, nursery_of
 
 _LENGTH = struct.Struct(">I")
 _MOST_TOLD = 500
+_ASIDE = 10
+"""How far (in nice's units) a process stands back for what answers meanwhile."""
 _ERRORS: dict[str, type[LecternError]] = {
     kind.__name__: kind for kind in (*ArtifactError.__subclasses__(), PredictionFailed)
 }
@@ -55,12 +57,14 @@ class Child:
         limits: Limits,
         *,
         warm: bool = False,
+        aside: bool = False,
         shared: Path | None = None,
     ) -> None:
         """Start the process and have it load the file, which it verifies first.
 
         A `warm` child is forked from the nursery: the first one starts it (seconds), every further one takes
         milliseconds and shares its memory. Any other begins as a new interpreter.
+        One that stands `aside` leaves the processor to others.
         Children with a folder to share, which has to be theirs alone, share the model's arrays as well.
 
         Raises:
@@ -69,7 +73,7 @@ class Child:
         self.answer_timeout_s = limits.answer_timeout_s
         self._process: Forked | subprocess.Popen[bytes]
         try:
-            self._socket, self._process = nursery_of(os.getpid()).fork() if warm else _begun(artifact.folder)
+            self._socket, self._process = nursery_of(os.getpid()).fork() if warm else _begun(artifact.folder, aside)
         except OSError as error:
             raise LoadFailed(f"No process for the model could be started: {error.strerror}.") from error
         order = {
@@ -137,11 +141,14 @@ class Child:
         return answer
 
 
-def _begun(folder: Path) -> tuple[socket.socket, subprocess.Popen[bytes]]:
+def _begun(folder: Path, aside: bool) -> tuple[socket.socket, subprocess.Popen[bytes]]:
     ours, theirs = socket.socketpair()
     try:
         with theirs:
-            return ours, interpreter("contract.child", theirs, folder)
+            process = interpreter("contract.child", theirs, folder)
+        if aside:
+            os.setpriority(os.PRIO_PROCESS, process.pid, _ASIDE)
+        return ours, process
     except OSError:
         ours.close()
         raise

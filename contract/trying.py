@@ -24,18 +24,21 @@ def try_out(artifact: Artifact, limits: Limits) -> None:
     """
     limits.admit(artifact.manifest)
     artifact.verify()
-    child, _ = start(artifact, artifact.manifest.runtime.format, limits)
+    child, _ = start(artifact, artifact.manifest.runtime.format, limits, aside=True)
     child.close()
 
 
-def start(artifact: Artifact, format_name: str, limits: Limits, shared: Path | None = None) -> tuple[Child, Answers]:
+def start(
+    artifact: Artifact, format_name: str, limits: Limits, shared: Path | None = None, *, aside: bool = False
+) -> tuple[Child, Answers]:
     """A child that has loaded one file of an artifact and proved itself, and its answers to the example row.
 
     Raises:
         ArtifactError, OSError: as `try_out` does.
     """
     manifest, rows = artifact.manifest, artifact.read(golden.GOLDEN)
-    child = Child(artifact, format_name, limits, warm=FORMATS[format_name].runs_code, shared=shared)
+    warm = FORMATS[format_name].runs_code
+    child = Child(artifact, format_name, limits, warm=warm, aside=aside, shared=shared)
     try:
         child.answer_timeout_s = limits.load_timeout_s
         example = golden.prove(child, rows, manifest.signature, FORMATS[format_name].tolerance)
