@@ -139,35 +139,36 @@ class Deployer:
             )
         return self._point(model, deployment, "rollback", version, alias=CHAMPION, before=now, reason=reason)
 
-    def split(self, model: str, share: float, *, reason: str = "") -> Deployment:
-        """Let the challenger answer `share` percent of the champion's requests; 0 ends it.
+    def traffic(
+        self, model: str, *, share: float | None = None, shadow: bool | None = None, reason: str = ""
+    ) -> Deployment:
+        """Let the challenger answer some of the champion's requests, and copies of the others, or no longer.
+
+        Args:
+            model: the model's name.
+            share: percent of the requests that it answers; None leaves it as it is.
+            shadow: whether it answers copies, which nobody sees; None leaves it as it is.
+            reason: why, in the caller's words.
 
         Raises:
             ModelNotFound: there is no such model.
             PromotionRefused: it is no percentage, or there is no challenger, or one that takes other requests.
             PromotionConflict, PromotionFailed, OSError: as `promote`.
         """
+        deployment = self.deployment(model)
+        share = deployment.share if share is None else float(share)
+        shadow = deployment.shadow if shadow is None else shadow
         if not 0 <= share <= 100:
             raise PromotionRefused(f"{share:g} is no share; give percent from 0 to 100.")
-        deployment = self._challenged(model, wanted=share > 0)
-        if share == deployment.share:
+        if (share, shadow) == (deployment.share, deployment.shadow):
             return deployment
+        if CHALLENGER not in deployment.aliases:
+            raise PromotionRefused(
+                f"Model '{model}' has no challenger; `lectern alias {model} {CHALLENGER} VERSION` names one."
+            )
         if share:
             self._check_callers(model, deployment)
-        return self._append(model, deployment, kind="traffic", share=float(share), reason=reason)
-
-    def shadow(self, model: str, *, on: bool, reason: str = "") -> Deployment:
-        """Let the challenger answer copies of the champion's requests, which nobody sees, or no longer.
-
-        Raises:
-            ModelNotFound: there is no such model.
-            PromotionRefused: there is no challenger.
-            PromotionConflict, PromotionFailed, OSError: as `promote`.
-        """
-        deployment = self._challenged(model, wanted=on)
-        if on == deployment.shadow:
-            return deployment
-        return self._append(model, deployment, kind="shadow", shadow=on, reason=reason)
+        return self._append(model, deployment, kind="traffic", share=share, shadow=shadow, reason=reason)
 
     def keep(
         self, model: str, version: int, *, reason: str, expected: int | None = None, gate: Gate | None = None
@@ -231,14 +232,6 @@ class Deployer:
             wanted = f"not version {expected}" if expected else "which was expected to point at nothing"
             raise PromotionConflict(model, f"{alias} {said}, {wanted}")
         return now
-
-    def _challenged(self, model: str, *, wanted: bool) -> Deployment:
-        deployment = self.deployment(model)
-        if wanted and CHALLENGER not in deployment.aliases:
-            raise PromotionRefused(
-                f"Model '{model}' has no challenger; `lectern alias {model} {CHALLENGER} VERSION` names one."
-            )
-        return deployment
 
     def _check_callers(self, model: str, deployment: Deployment) -> None:
         """Refuse a challenger that cannot answer what is sent to the champion."""

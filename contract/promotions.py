@@ -31,7 +31,7 @@ class Promotion(Record):
     """One entry of the log."""
 
     promotion_format: Literal[1] = 1
-    kind: Literal["promote", "rollback", "alias", "traffic", "shadow", "keep", "prune"]
+    kind: Literal["promote", "rollback", "alias", "traffic", "keep", "prune"]
     """`keep` moves nothing: a candidate was compared with the champion and not promoted."""
     at: Annotated[AwareDatetime, Field(strict=False)]
     by: Line = ""
@@ -96,9 +96,7 @@ class Deployment:
                 tried = {number: digest for number, digest in self.tried.items() if number not in gone}
                 return replace(following, pruned=self.pruned | gone, champions=champions, tried=tried)
             case "traffic":
-                return replace(following, share=promotion.share)
-            case "shadow":
-                return replace(following, shadow=promotion.shadow)
+                return replace(following, share=promotion.share, shadow=promotion.shadow)
         aliases = {name: number for name, number in self.aliases.items() if name != alias}
         if version is not None:
             aliases[alias] = version
@@ -142,14 +140,19 @@ def changed(promotion: Promotion) -> str:
         case "prune":
             return f"deleted {_listed(promotion.versions)}"
         case "traffic":
-            return f"the challenger answers {promotion.share:g} % of the requests"
-        case "shadow":
-            return f"the challenger answers {'copies of the requests' if promotion.shadow else 'no copies any more'}"
+            return f"the challenger answers {_parts(promotion)}"
         case "rollback":
             return f"rolled back to version {version}{instead}"
     return (
         f"{alias} points at nothing any more{instead}" if version is None else f"{alias} is version {version}{instead}"
     )
+
+
+def _parts(promotion: Promotion) -> str:
+    """What the challenger answers."""
+    if not promotion.share:
+        return "copies of the requests" if promotion.shadow else "no requests any more"
+    return f"{promotion.share:g} % of the requests{', and copies of the others' if promotion.shadow else ''}"
 
 
 def _listed(versions: Iterable[int]) -> str:

@@ -70,7 +70,7 @@ class PromotionDocument(BaseModel):
     """One entry of the history."""
 
     number: int
-    kind: Literal["promote", "rollback", "alias", "traffic", "shadow", "keep", "prune", "damaged"]
+    kind: Literal["promote", "rollback", "alias", "traffic", "keep", "prune", "damaged"]
     at: datetime | None = None
     by: str = ""
     reason: str = ""
@@ -149,13 +149,8 @@ def create_admin(registry: Registry) -> APIRouter:
     @router.post("/models/{model}/traffic")
     def traffic(model: str, wanted: Traffic, request: Request) -> DeploymentDocument:
         """Let the challenger answer a share of the requests, or copies of them."""
-        made = deployer(request)
-        found = made.deployment(model)
-        if wanted.challenger is not None:
-            found = made.split(model, wanted.challenger, reason=wanted.reason)
-        if wanted.shadow is not None:
-            found = made.shadow(model, on=wanted.shadow, reason=wanted.reason)
-        return done(model, found)
+        share, shadow, reason = wanted.challenger, wanted.shadow, wanted.reason
+        return done(model, deployer(request).traffic(model, share=share, shadow=shadow, reason=reason))
 
     @router.get("/models/{model}/history")
     def history(model: str) -> list[PromotionDocument]:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner, Result
 
 import lectern
 from contract.deploying import Deployer
 from contract.store import Store
-from serving.verbs.base import told
+from contract.telling import told
 from tests.live import damage, publish_graph
 from tests.promoting import deployer, promotion, published
 
@@ -105,9 +104,9 @@ def test_a_version_is_held_to_the_signature_that_this_machine_asks_for(
 
 
 def test_ctrl_c_is_no_failure_to_explain(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as stopped, told():
+    with pytest.raises(SystemExit) as stopped, told():
         raise KeyboardInterrupt
-    assert (stopped.value.exit_code, capsys.readouterr().err) == (130, "lectern: interrupted.\n")
+    assert (stopped.value.code, capsys.readouterr().err) == (130, "lectern: interrupted.\n")
 
 
 # --- history

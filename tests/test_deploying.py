@@ -287,12 +287,13 @@ def test_where_nothing_was_ever_live_nothing_is_rolled_back(store: Store) -> Non
 def test_the_challenger_answers_a_share_or_copies(made: Deployer) -> None:
     made.promote(MODEL, 1)
     made.promote(MODEL, 2, CHALLENGER)
-    assert made.split(MODEL, 10, reason="carefully").share == 10.0
-    found = made.shadow(MODEL, on=True)
+    assert made.traffic(MODEL, share=10, reason="carefully").share == 10.0
+    found = made.traffic(MODEL, shadow=True)
     assert (found.share, found.shadow) == (10.0, True)
-    assert made.split(MODEL, 10) == made.shadow(MODEL, on=True) == found  # nothing to be done
-    assert (made.split(MODEL, 0).share, made.shadow(MODEL, on=False).shadow) == (0.0, False)
-    assert [entry[0] for entry in kinds(made.store)[2:]] == ["traffic", "shadow", "traffic", "shadow"]
+    assert made.traffic(MODEL, share=10, shadow=True) == made.traffic(MODEL) == found  # nothing to be done
+    ended = made.traffic(MODEL, share=0, shadow=False)  # both in one entry, so that neither is done without the other
+    assert (ended.share, ended.shadow) == (0.0, False)
+    assert [entry[0] for entry in kinds(made.store)[2:]] == ["traffic", "traffic", "traffic"]
 
 
 def test_a_challenger_that_takes_other_requests_gets_none_but_copies(made: Deployer) -> None:
@@ -304,27 +305,27 @@ def test_a_challenger_that_takes_other_requests_gets_none_but_copies(made: Deplo
     made.promote(MODEL, other, CHALLENGER)
     said = r"^Version 5 of 'iris' takes other requests than version 1: 'region' is new\. Callers can try it at /models/"
     with pytest.raises(PromotionRefused, match=said):
-        made.split(MODEL, 10)
-    assert made.split(MODEL, 0) == made.deployment(MODEL)
-    assert made.shadow(MODEL, on=True).shadow
+        made.traffic(MODEL, share=10)
+    assert made.traffic(MODEL, share=0) == made.deployment(MODEL)
+    assert made.traffic(MODEL, shadow=True).shadow
 
 
 def test_without_a_challenger_nothing_is_split(made: Deployer) -> None:
     made.promote(MODEL, 1)
-    for move in (partial(made.split, MODEL, 10), partial(made.shadow, MODEL, on=True)):
+    for move in (partial(made.traffic, MODEL, share=10), partial(made.traffic, MODEL, shadow=True)):
         with pytest.raises(
             PromotionRefused,
             match=r"^Model 'iris' has no challenger; `lectern alias iris challenger VERSION` names one\.$",
         ):
             move()
-    assert made.split(MODEL, 0) == made.shadow(MODEL, on=False) == made.deployment(MODEL)
+    assert made.traffic(MODEL, share=0, shadow=False) == made.deployment(MODEL)
     assert made.deployment(MODEL).number == 1
 
 
 @pytest.mark.parametrize("share", [-1, 100.5, float("nan"), float("inf")])
 def test_what_is_no_percentage_is_no_share(made: Deployer, share: float) -> None:
     with pytest.raises(PromotionRefused, match=rf"^{re.escape(f'{share:g}')} is no share; give percent from 0 to 100"):
-        made.split(MODEL, share)
+        made.traffic(MODEL, share=share)
 
 
 # --- keep

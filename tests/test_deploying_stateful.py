@@ -42,10 +42,8 @@ class Live:
 
     def make(self, kind: str, what: Any, before: int | None = None) -> None:
         """One move."""
-        if kind == "share":
-            self.share = what
-        elif kind == "shadow":
-            self.shadow = what
+        if kind == "traffic":
+            self.share, self.shadow = what
         elif kind == "prune":
             self.pruned |= what
             kept = [version for version in self.stack if version not in what]
@@ -232,16 +230,12 @@ class Deploying(RuleBasedStateMachine):
         self.move("rollback", self.stack[-2], at, lambda: self.deployer.roll_back(MODEL))
 
     @precondition(lambda self: CHALLENGER in self.log.aliases)
-    @rule(share=st.sampled_from([0.0, 10.0, 50.0]), at=CRASHES)
-    def split(self, share: float, at: int | None) -> None:
-        moves: list[Move] = [] if share == self.log.share else [("share", share)]
-        self.expect(moves, None, lambda: self.deployer.split(MODEL, share), at)
-
-    @precondition(lambda self: CHALLENGER in self.log.aliases)
-    @rule(on=st.booleans(), at=CRASHES)
-    def shadow(self, on: bool, at: int | None) -> None:
-        moves: list[Move] = [] if on == self.log.shadow else [("shadow", on)]
-        self.expect(moves, None, lambda: self.deployer.shadow(MODEL, on=on), at)
+    @rule(share=st.sampled_from([None, 0.0, 10.0, 50.0]), shadow=st.sampled_from([None, True, False]), at=CRASHES)
+    def traffic(self, share: float | None, shadow: bool | None, at: int | None) -> None:
+        before = self.log.share, self.log.shadow
+        after = before[0] if share is None else share, before[1] if shadow is None else shadow
+        moves: list[Move] = [] if after == before else [("traffic", after)]
+        self.expect(moves, None, lambda: self.deployer.traffic(MODEL, share=share, shadow=shadow), at)
 
     @precondition(lambda self: self.versions)
     @rule()
@@ -251,8 +245,8 @@ class Deploying(RuleBasedStateMachine):
         if "beta" not in self.log.aliases:
             self.expect([], AliasNotFound, lambda: self.deployer.remove(MODEL, "beta"), None)
         if CHALLENGER not in self.log.aliases:
-            self.expect([], PromotionRefused, lambda: self.deployer.split(MODEL, 10), None)
-            self.expect([], PromotionRefused, lambda: self.deployer.shadow(MODEL, on=True), None)
+            self.expect([], PromotionRefused, lambda: self.deployer.traffic(MODEL, share=10), None)
+            self.expect([], PromotionRefused, lambda: self.deployer.traffic(MODEL, shadow=True), None)
 
     @precondition(lambda self: self.versions)
     @rule(place=PLACES, at=CRASHES)

@@ -87,8 +87,7 @@ def test_an_alias_points_at_the_version_it_was_given_last() -> None:
 
 
 def test_the_traffic_is_split_until_the_champion_or_the_challenger_is_another() -> None:
-    split = folded(promotion(version=1), alias(CHALLENGER, 2), promotion("traffic", None, share=10.0))
-    split = split.after(promotion("shadow", None, shadow=True))
+    split = folded(promotion(version=1), alias(CHALLENGER, 2), promotion("traffic", None, share=10.0, shadow=True))
     assert (split.share, split.shadow) == (10.0, True)
     for kept in (promotion("keep", 3), alias("beta", 3), promotion("prune", None, versions=(9,))):
         assert (split.after(kept).share, split.after(kept).shadow) == (10.0, True)
@@ -109,7 +108,7 @@ def test_what_was_pruned_is_no_champion_to_go_back_to() -> None:
     assert found.after(promotion("prune", None, versions=(1,))).pruned == {1, 2, 7}
 
 
-KINDS = st.sampled_from(["promote", "rollback", "alias", "traffic", "shadow", "keep", "prune"])
+KINDS = st.sampled_from(["promote", "rollback", "alias", "traffic", "keep", "prune"])
 VERSIONS = st.integers(min_value=1, max_value=6)
 
 
@@ -203,8 +202,12 @@ def test_a_text_is_kept_on_one_line_that_no_terminal_obeys() -> None:
         (promotion("alias", 4, alias="beta"), "beta is version 4"),
         (promotion("alias", None, alias="beta", before=4), "beta points at nothing any more instead of 4"),
         (promotion("traffic", None, share=12.5), "the challenger answers 12.5 % of the requests"),
-        (promotion("shadow", None, shadow=True), "the challenger answers copies of the requests"),
-        (promotion("shadow", None), "the challenger answers no copies any more"),
+        (promotion("traffic", None, shadow=True), "the challenger answers copies of the requests"),
+        (
+            promotion("traffic", None, share=5.0, shadow=True),
+            "the challenger answers 5 % of the requests, and copies of the others",
+        ),
+        (promotion("traffic", None), "the challenger answers no requests any more"),
         (promotion("keep", 4, before=3), "version 4 was not promoted over 3"),
         (promotion("keep", 1), "version 1 was not promoted"),
         (promotion("prune", None, versions=(1,)), "deleted version 1"),

@@ -213,7 +213,7 @@ def test_a_damaged_entry_changes_nothing(
 def test_what_vanishes_from_the_store_goes_on_answering(store: Store, deployer: Deployer) -> None:
     deployer.promote(MODEL, 2)
     deployer.promote(MODEL, 1, CHALLENGER)
-    deployer.split(MODEL, 50)
+    deployer.traffic(MODEL, share=50)
 
     async def scenario(registry: Registry) -> None:
         shutil.rmtree(store.root / MODEL / "promotions")
@@ -251,14 +251,14 @@ def test_a_challenger_that_cannot_be_served_gives_its_share_to_nobody(store: Sto
     async def scenario(registry: Registry) -> None:
         damage(store.artifact(MODEL, 3), "model.onnx")
         deployer.promote(MODEL, 3, CHALLENGER)
-        deployer.split(MODEL, 50)
-        deployer.shadow(MODEL, on=True)
+        deployer.traffic(MODEL, share=50)
+        deployer.traffic(MODEL, shadow=True)
         await eventually(lambda: registry.model(MODEL).failures and registry.model(MODEL).deployment.shadow)
         assert answering(registry) == {CHAMPION: 1, CHALLENGER: 2}
         assert registry.snapshot.routes["/models/times/predict"] is registry.alias(MODEL)
         assert registry.model(MODEL).shadowed is None
         deployer.promote(MODEL, 2, CHALLENGER)
-        deployer.split(MODEL, 50)
+        deployer.traffic(MODEL, share=50)
         await eventually(lambda: isinstance(registry.snapshot.routes["/models/times/predict"], Split))
 
     play(store, scenario)

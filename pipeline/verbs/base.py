@@ -1,16 +1,12 @@
-"""What all verbs share: the app, the options that recur, how errors are told and how tables are drawn."""
+"""What all verbs share: the app, the options that recur, and how tables are drawn."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from contract.errors import LecternError
 from contract.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -73,16 +69,3 @@ def print_table(rows: list[dict[str, Any]]) -> None:
 def short_path(path: Path) -> str:
     """A path as seen from here."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """One clear message and exit code 1 for what Lectern refuses; Ctrl-C is no failure to explain."""
-    try:
-        yield
-    except LecternError as error:
-        print(f"lectern: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        print("lectern: interrupted.", file=sys.stderr)
-        raise typer.Exit(130) from None

@@ -14,9 +14,10 @@ from contract.errors import PromotionRefused
 from contract.limits import Limits
 from contract.promotions import CHAMPION
 from contract.store import Store
+from contract.telling import told
 from contract.trust import prover
 from pipeline.settings import TrainSettings
-from pipeline.verbs.base import AsJson, StoreOption, app, print_table, told
+from pipeline.verbs.base import AsJson, StoreOption, app, print_table
 
 if TYPE_CHECKING:
     from pipeline.gating.comparing import Comparison

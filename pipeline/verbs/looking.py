@@ -13,8 +13,9 @@ import typer
 from contract.errors import LecternError
 from contract.promotions import CHAMPION
 from contract.store import Store
+from contract.telling import told
 from pipeline.settings import TrainSettings
-from pipeline.verbs.base import AsJson, StoreOption, app, print_table, short_path, summary, told
+from pipeline.verbs.base import AsJson, StoreOption, app, print_table, short_path, summary
 
 
 @app.command("list", epilog="Example: lectern list --json")

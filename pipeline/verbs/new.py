@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pipeline.verbs.base import app, short_path, told
+from contract.telling import told
+from pipeline.verbs.base import app, short_path
 
 if TYPE_CHECKING:
     from pipeline.scaffolding.surveying import Survey

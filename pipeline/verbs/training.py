@@ -11,8 +11,9 @@ import typer
 
 from contract.manifest import Policy
 from contract.store import Store
+from contract.telling import told
 from pipeline.settings import TrainSettings
-from pipeline.verbs.base import AsJson, StoreOption, app, figures, print_table, short_path, summary, told
+from pipeline.verbs.base import AsJson, StoreOption, app, figures, print_table, short_path, summary
 from pipeline.verbs.giving import FileOption, GivenCommand, PairsOption, pairs
 
 if TYPE_CHECKING:

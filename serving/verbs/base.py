@@ -1,17 +1,12 @@
-"""What all verbs share: the app, and how errors are told."""
+"""What all verbs share: the app, and the options that recur."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
-
-from contract.errors import LecternError
 
 
 class _ServeUnlessSaid(TyperGroup):
@@ -32,16 +27,3 @@ app = typer.Typer(
 )
 
 StoreOption = Annotated[Path | None, typer.Option("--store", help="Folder of all artifacts.", show_default=False)]
-
-
-@contextmanager
-def told() -> Iterator[None]:
-    """One clear message and exit code 1 for what Lectern refuses; Ctrl-C is no failure to explain."""
-    try:
-        yield
-    except LecternError as error:
-        print(f"lectern: {error}", file=sys.stderr)
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        print("lectern: interrupted.", file=sys.stderr)
-        raise typer.Exit(130) from None

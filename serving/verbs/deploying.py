@@ -17,9 +17,10 @@ from contract.artifact import Artifact
 from contract.deploying import Deployer, who
 from contract.errors import PromotionFailed
 from contract.promotions import CHALLENGER, CHAMPION, Promotion, changed, one_line
+from contract.telling import told
 from contract.trying import try_out
 from serving.settings import ServeSettings
-from serving.verbs.base import StoreOption, app, told
+from serving.verbs.base import StoreOption, app
 
 ModelArgument = Annotated[str, typer.Argument(help="The model's name.")]
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it stays in the log.", show_default=False)]
@@ -104,11 +105,7 @@ def traffic(
 ) -> None:
     """Let the challenger answer a share of the requests, or copies of them; without options, say how it is now."""
     with deployer_of(store) as deployer:
-        if challenger is not None:
-            deployer.split(model, challenger, reason=reason)
-        if shadow is not None:
-            deployer.shadow(model, on=shadow, reason=reason)
-        found = deployer.deployment(model)
+        found = deployer.traffic(model, share=challenger, shadow=shadow, reason=reason)
         champion, other = found.champion(deployer.store.versions(model)), found.aliases.get(CHALLENGER)
         if as_json:
             facts = {CHAMPION: champion, CHALLENGER: other, "share": found.share, "shadow": found.shadow}

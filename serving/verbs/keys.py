@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from contract import keys
-from serving.verbs.base import app, told
+from contract.telling import told
+from serving.verbs.base import app
 
 group = typer.Typer(no_args_is_help=True, help="Make the keys that sign artifacts, and list them.")
 app.add_typer(group, name="keys", epilog="Example: lectern keys new training")

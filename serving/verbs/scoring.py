@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from contract.telling import told
 from serving.settings import ServeSettings
-from serving.verbs.base import StoreOption, app, told
+from serving.verbs.base import StoreOption, app
 
 
 @app.command(epilog="Example: lectern score iris flowers.csv -o answers.parquet --echo")

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from contract.telling import told
 from serving.settings import ServeSettings
-from serving.verbs.base import StoreOption, app, told
+from serving.verbs.base import StoreOption, app
 
 
 @app.command(epilog="Example: lectern serve --port 5000 --model iris")
