@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -61,21 +62,31 @@ class Artifact:
             NotRegularFile: it is missing, a link of either kind, or no file.
             OSError: the file system failed; another time it may not.
         """
+        return b"".join(self.pieces(name, sys.maxsize))
+
+    def pieces(self, name: str, most_bytes: int = 1 << 20) -> Iterator[bytes]:
+        """The same piece by piece, for what may be larger than memory; that it is sound is known after the last one.
+
+        Raises:
+            ChecksumMismatch, NotRegularFile, OSError: as `read` does, a digest that differs at the end.
+        """
         listed = self.manifest.files.get(name)
         if listed is None:
             raise ChecksumMismatch(f"The manifest names no file {name}.")
+        digest = hashlib.sha256()
         try:
             with self._opened(name) as (descriptor, size):
                 if size != listed.size:
                     raise ChecksumMismatch(f"{name} has {size:,} bytes; the manifest says {listed.size:,}.")
-                content = _read(descriptor, size)
+                for piece in _pieces(descriptor, size, most_bytes):
+                    digest.update(piece)
+                    yield piece
         except FileNotFoundError:
             raise NotRegularFile(f"{name} is missing.") from None
-        if hashlib.sha256(content).hexdigest() != listed.sha256:
+        if digest.hexdigest() != listed.sha256:
             raise ChecksumMismatch(
                 f"{name} is not the file that was published: its SHA-256 differs from the manifest's."
             )
-        return content
 
     def verify(self) -> None:
         """Read every file that the manifest names.
@@ -84,7 +95,8 @@ class Artifact:
             ArtifactError, OSError: as `manifest` and `read` do.
         """
         for name in self.manifest.files:
-            self.read(name)
+            for _ in self.pieces(name):
+                pass
 
     def beside(self, name: str, most_bytes: int) -> bytes | None:
         """The bytes of a file that no manifest names, because it speaks of one; None where there is none.
@@ -132,5 +144,13 @@ class Artifact:
 
 
 def _read(descriptor: int, size: int) -> bytes:
+    return b"".join(_pieces(descriptor, size, sys.maxsize))
+
+
+def _pieces(descriptor: int, size: int, most_bytes: int) -> Iterator[bytes]:
+    """What is in a file of `size` bytes, and one byte more where it has grown."""
     with os.fdopen(descriptor, "rb", closefd=False) as file:
-        return file.read(size + 1)
+        left = size + 1
+        while left and (piece := file.read(min(left, most_bytes))):
+            left -= len(piece)
+            yield piece

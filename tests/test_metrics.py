@@ -1,4 +1,4 @@
-"""Which metric stands for a task, which direction is better, and what answering always the same would reach."""
+"""What is measured of each task, and what answering always the same would reach."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from contract.answers import Answers
+from contract.metric_names import PRIMARY
 from contract.signature import Output
 from pipeline.measuring import metrics
 from tests.test_scoring import GROUPS, NUMBER, NUMBERS, OUTLIERS, PAIRS, TAGS, TRANSFORM, TWO
@@ -23,33 +24,7 @@ CASES: list[tuple[Output, list[Any], list[Any]]] = [
 
 @pytest.mark.parametrize(("output", "said", "true"), CASES, ids=lambda value: getattr(value, "task", ""))
 def test_each_task_has_the_metric_that_stands_for_it(output: Output, said: list[Any], true: list[Any]) -> None:
-    assert next(iter(metrics.measure(Answers(said), true, output))) == metrics.PRIMARY[output.task]
-
-
-def test_every_task_is_known() -> None:
-    tasks = set(Output.model_fields["task"].annotation.__args__)  # type: ignore[union-attr]  # a Literal
-    assert metrics.PRIMARY.keys() == tasks
-
-
-@pytest.mark.parametrize(
-    "name", ["log_loss", "brier", "mae", "rmse", "mape", "hamming_loss", "val_loss", "Test MAE", "error_score"]
-)
-def test_of_errors_less_is_better(name: str) -> None:
-    assert not metrics.higher_is_better(name)
-
-
-@pytest.mark.parametrize(
-    "name", [*metrics.PRIMARY.values(), "roc_auc", "r2_loss", "val_f1", "neg_log_loss", "accuracy_x"]
-)
-def test_of_other_metrics_more_is_better(name: str) -> None:
-    assert metrics.higher_is_better(name)
-    assert metrics.direction(name)
-
-
-@pytest.mark.parametrize("name", ["outlier_share", "rows"])
-def test_of_some_the_name_does_not_tell(name: str) -> None:
-    assert metrics.direction(name) is None
-    assert metrics.higher_is_better(name)
+    assert next(iter(metrics.measure(Answers(said), true, output))) == PRIMARY[output.task]
 
 
 def test_the_best_constant_answer() -> None:
@@ -83,7 +58,7 @@ def test_the_best_constant_labels_are_those_that_a_search_finds() -> None:
 )
 def test_where_no_constant_answer_is_to_be_beaten(true: list[Any] | None, output: Output) -> None:
     assert metrics.constant(true, output) is None
-    assert metrics.worse_than_constant({metrics.PRIMARY[output.task]: -9.0}, true, output) == ""
+    assert metrics.worse_than_constant({PRIMARY[output.task]: -9.0}, true, output) == ""
 
 
 def worse(said: list[Any], true: list[Any], output: Output) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from contract.manifest import Manifest
+from contract.metric_names import direction
 from pipeline.gating.deciding import Decision
-from pipeline.measuring.metrics import direction
 
 WARNING = "Warning: "
 _MOST_FIELDS = 12

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from contract import metric_names
 from contract.answers import Answers
 from contract.formats.chain import Chain
 from contract.signature import Output
@@ -29,7 +30,7 @@ def scaler(
 
     Only scikit-learn's own scalers are tried, on the rows given; nothing else of the notebook is called.
     """
-    primary = metrics.PRIMARY[output.task]
+    primary = metric_names.PRIMARY[output.task]
     if primary not in measured or output.task not in ("classification", "multilabel", "regression"):
         return ""
     for name, value in notebook.items():

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from contract import metric_names
 from contract.artifact import Artifact
 from contract.errors import ArtifactError, NotComparable, PromotionRefused
 from contract.limits import Limits
@@ -50,7 +51,7 @@ class Compared:
     @property
     def better(self) -> bool | None:
         """Whether the candidate is better; None where neither is, or nobody can tell."""
-        up = measuring.direction(self.metric)
+        up = metric_names.direction(self.metric)
         return None if up is None or not self.difference else (self.difference > 0) == up
 
 
@@ -216,7 +217,7 @@ def _deciding(table: Sequence[Compared], metric: str | None, manifest: Manifest)
         raise PromotionRefused(
             f"No metric '{metric}' can be computed of these rows; there is {', '.join(both) or 'none'}."
         )
-    usual = measuring.PRIMARY[manifest.signature.output.task]
+    usual = metric_names.PRIMARY[manifest.signature.output.task]
     if metric is None and not both:
         raise NotComparable("These rows define no metric of both versions.")
     return metric or (usual if usual in both else both[0])

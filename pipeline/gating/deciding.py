@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from contract.errors import NotComparable
 from contract.manifest import Policy
-from pipeline.measuring.metrics import higher_is_better
+from contract.metric_names import higher_is_better
 
 if TYPE_CHECKING:
     from pipeline.gating.comparing import Comparison

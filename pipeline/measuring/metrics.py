@@ -1,9 +1,8 @@
-"""The field's usual metrics, by task, which direction of each is better, and what one answer for all would reach."""
+"""The field's usual metrics, by task, and what one answer for all would reach."""
 
 from __future__ import annotations
 
 import math
-import re
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,49 +11,13 @@ from typing import Any
 import numpy as np
 
 from contract.answers import Answers
+from contract.metric_names import PRIMARY
 from contract.signature import Output
-
-PRIMARY: dict[str, str] = {
-    "classification": "accuracy",
-    "multilabel": "f1_micro",
-    "regression": "r2",
-    "clustering": "silhouette",
-    "outliers": "f1_outliers",
-    "transform": "explained_variance",
-}
-"""The metric that stands for a model where there is room for one."""
 
 _ABOVE_CHANCE = 0.1
 """Of the way from chance to perfection; up to it a classifier does not tell the classes apart."""
 _OTHER_SCALE = -1.5
 """Good answers in another order than the true values have an r2 of about -1; one below this has another cause."""
-
-_LOWER = (
-    "log_loss brier mae rmse mape hamming_loss loss error errors err mse msle rmsle smape wape medae mase deviance "
-    "perplexity hamming wer cer fpr fnr ece cost costs regret distance aic bic pinball davies latency duration seconds"
-)
-_HIGHER = (
-    "accuracy balanced_accuracy f1_macro f1_micro f1_outliers roc_auc roc_auc_macro average_precision subset_accuracy "
-    "r2 adjusted_rand_score normalized_mutual_info silhouette explained_variance acc auc ap map f1 precision recall "
-    "sensitivity specificity kappa mcc matthews jaccard iou dice ndcg mrr bleu rouge gini likelihood profit gain score"
-)
-_DIRECTIONS = dict.fromkeys(_LOWER.split(), False) | dict.fromkeys(_HIGHER.split(), True)
-
-
-def direction(name: str) -> bool | None:
-    """Whether more of a metric is better; None where its name does not tell."""
-    name = name.lower()
-    if name in _DIRECTIONS:
-        return _DIRECTIONS[name]
-    if re.match(r"neg_|(r2|accuracy)_", name):  # as scikit-learn negates errors; of one output
-        return True
-    words = [_DIRECTIONS[word] for word in re.split(r"[^a-z0-9]+", name) if word in _DIRECTIONS]
-    return all(words) if words else None
-
-
-def higher_is_better(name: str) -> bool:
-    """Whether more of a metric is better; so it is taken to be where its name does not tell."""
-    return direction(name) is not False
 
 
 def measure(answers: Answers, truth: Sequence[Any] | None, output: Output, rows: Any = None) -> dict[str, float]:

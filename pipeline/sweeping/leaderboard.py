@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from contract.metric_names import PRIMARY
 from pipeline.running.records import RunRecord
 
 _LOW_IS_GOOD = {"mae", "mse", "rmse", "mape", "smape", "rmsle", "log_loss", "brier", "perplexity"}
@@ -36,8 +37,6 @@ class Leaderboard:
         if version is not None:
             self.versions[record.id] = version
         if self.metric is None and record.metrics:
-            from pipeline.measuring.metrics import PRIMARY
-
             self.metric = next((name for name in PRIMARY.values() if name in record.metrics), None)
 
     def replace(self, old: RunRecord, new: RunRecord) -> None:
