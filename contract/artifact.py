@@ -88,6 +88,14 @@ class Artifact:
                 f"{name} is not the file that was published: its SHA-256 differs from the manifest's."
             )
 
+    def beginning(self, name: str, most_bytes: int) -> bytes:
+        """The first bytes of one file of the manifest, for what is too large to be read. They are not checked.
+
+        Raises:
+            ChecksumMismatch, NotRegularFile, OSError: as `read` does, but for the digest.
+        """
+        return next(self.pieces(name, most_bytes), b"")
+
     def verify(self) -> None:
         """Read every file that the manifest names.
 

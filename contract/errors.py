@@ -7,6 +7,7 @@ LecternError
 ├── ExportRefused           something that cannot become an artifact as it is
 ├── KeyRefused              a file that is no key to sign or to check with
 ├── RunFailed               a training notebook that did not reach its end
+├── StartFailed             a service that was begun from a notebook, and ended or was not ready in time
 ├── StoreError
 │   ├── ModelNotFound
 │   ├── VersionNotFound
@@ -25,16 +26,20 @@ LecternError
 │   ├── ManifestMismatch
 │   └── SignatureInvalid
 │       └── KeyUnknown      signed, but by nobody who is trusted here
-└── PredictionError
-    ├── PredictionFailed    the model raised, or answered something that is no answer
-    ├── ModelCrashed        its process died while it worked
-    └── DeadlineExceeded    no answer in the time allowed
+├── PredictionError
+│   ├── PredictionFailed    the model raised, or answered something that is no answer
+│   ├── ModelCrashed        its process died while it worked
+│   └── DeadlineExceeded    no answer in the time allowed
+└── ServiceError            a service that was asked from outside
+    ├── ServiceUnreachable  nobody answers there, or not whole, or not as a service of ours does
+    ├── RowsRefused         rows that cannot be sent as they are
+    └── RequestRefused      it answered that it will not, or cannot
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
 
 _MOST_SHOWN = 20
 
@@ -65,6 +70,10 @@ class KeyRefused(LecternError):
 
 class RunFailed(LecternError):
     """A training notebook that did not reach its end, or reached it without a version."""
+
+
+class StartFailed(LecternError):
+    """A service begun from a notebook that ended, or was not ready in time; the message says what it printed."""
 
 
 class StoreError(LecternError):
@@ -250,6 +259,41 @@ class ModelCrashed(PredictionError):
 
 class DeadlineExceeded(PredictionError):
     """The model did not answer in the time allowed."""
+
+
+class ServiceError(LecternError):
+    """A service that was asked from outside, by a program or a notebook, did not give what was asked for."""
+
+
+class ServiceUnreachable(ServiceError):
+    """Nobody answers at the address, or not whole, or not as a service of ours does."""
+
+    def __init__(self, address: str, message: str) -> None:
+        self.address = address
+        super().__init__(message)
+
+
+class RowsRefused(ServiceError):
+    """Rows that cannot be sent as they are; the message says what to change."""
+
+
+class RequestRefused(ServiceError):
+    """The service answered that it will not, or cannot, do what was asked."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str,
+        detail: str,
+        errors: Sequence[Mapping[str, Any]] = (),
+        request_id: str = "",
+    ) -> None:
+        self.status, self.code, self.detail, self.request_id = status, code, detail, request_id
+        self.errors = tuple(errors)
+        """What is wrong with which `field` of which `row` (from 0), at most some of it."""
+        super().__init__(message)
 
 
 def _holds(known: Sequence[object], nothing: str) -> str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+ROUNDING = 1e-12
+"""The same answers, added up in another order, are no worse."""
+
 PRIMARY: dict[str, str] = {
     "classification": "accuracy",
     "multilabel": "f1_micro",
@@ -35,6 +38,14 @@ def direction(name: str) -> bool | None:
         return True
     words = [_DIRECTIONS[word] for word in re.split(r"[^a-z0-9]+", name) if word in _DIRECTIONS]
     return all(words) if words else None
+
+
+def better(name: str, was: float | None, now: float | None) -> bool | None:
+    """Whether a metric has become better; None where it is the same, unknown, or its name does not tell."""
+    up = direction(name)
+    if up is None or was is None or now is None or abs(now - was) <= ROUNDING:
+        return None
+    return (now > was) == up
 
 
 def higher_is_better(name: str) -> bool:

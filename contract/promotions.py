@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BeforeValidator, Field, JsonValue, model_validator
 
+from contract import showing
 from contract.signature import Record
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -18,9 +19,7 @@ _LONGEST = 1000
 
 def one_line(text: Any) -> Any:
     """A text as a log may show it: on one line, without what a terminal would obey."""
-    if not isinstance(text, str):
-        return text
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())[:_LONGEST]
+    return showing.one_line(text)[:_LONGEST] if isinstance(text, str) else text
 
 
 Line = Annotated[str, BeforeValidator(one_line)]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
+
+from contract import describing
+from contract.showing import as_printed
 
 Scalar = bool | int | float | str
 FieldType = Literal["float", "integer", "boolean", "string", "category", "date", "datetime", "tensor"]
@@ -128,3 +132,11 @@ class Signature(Record):
     def example(self) -> dict[str, JsonValue]:
         """One row that the model can answer."""
         return {field.name: field.example for field in self.inputs}
+
+    def __str__(self) -> str:
+        return f"{describing.fields(self.inputs)}\n{describing.answer(self.output)}"
+
+    _repr_pretty_ = as_printed
+
+    def _repr_html_(self) -> str:
+        return f"<div>{describing.fields(self.inputs).html()}<p>{escape(describing.answer(self.output))}</p></div>"

@@ -10,16 +10,21 @@ if TYPE_CHECKING:
     from pipeline.exporting import export
     from pipeline.exporting.display import Exported
     from pipeline.exporting.tagged import cells
+    from pipeline.gating.versus import compare
+    from pipeline.looking import leaderboard, versions
     from pipeline.running.records import runs
 
 _ROOMS = {
     "ExportRefused": "contract.errors",
     "Exported": "pipeline.exporting.display",
     "cells": "pipeline.exporting.tagged",
+    "compare": "pipeline.gating.versus",
     "export": "pipeline.exporting",
+    "leaderboard": "pipeline.looking",
     "runs": "pipeline.running.records",
+    "versions": "pipeline.looking",
 }
-__all__ = ["ExportRefused", "Exported", "cells", "export", "runs"]
+__all__ = ["ExportRefused", "Exported", "cells", "compare", "export", "leaderboard", "runs", "versions"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Self
 
 from pydantic import Field
 
+from contract.limits import Limits
 from contract.manifest import Policy
 from contract.settings import PREFIX, Settings
 from contract.signing import Signer
+from contract.store import Store
 
 
 class TrainSettings(Settings):
@@ -36,6 +40,21 @@ class TrainSettings(Settings):
         10485760, ge=1024, description="most that is kept of what a run prints, and again of what it displays"
     )
     max_printed_bytes: int = Field(1073741824, ge=1024, description="output at which a run is ended")
+
+    @classmethod
+    def here(cls, store: Store | Path | str | None = None) -> Self:
+        """The settings of this process, of which the store may be given: itself, or its folder.
+
+        Raises:
+            SettingsRefused: a variable LECTERN_TRAIN_… of the environment is unknown or has an unusable value.
+        """
+        root = store.root if isinstance(store, Store) else None if store is None else Path(store)
+        return cls.read(os.environ, store=root)
+
+    @property
+    def loading(self) -> Limits:
+        """What a version may cost that is loaded to be tried or compared."""
+        return Limits(self.load_timeout_s, self.load_timeout_s, pickle=self.pickle or "any")
 
     def signer(self) -> Signer | None:
         """What signs the versions that are published, if they are to be signed.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Sequence
+from html import escape
 from itertools import chain
 from typing import Annotated, Any, Literal
 
@@ -13,11 +12,9 @@ from pydantic import Field as Limits
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from contract.showing import listed, shown
 from contract.signature import Field, FieldType, Scalar
 from serving.moments import Moments
-
-MANY = 12
-"""How many names or values are listed in a sentence."""
 
 _TYPES: dict[FieldType, Any] = {"float": float, "integer": int, "boolean": bool, "string": str}
 _NOUNS: dict[FieldType, str] = {
@@ -37,7 +34,6 @@ _ELEMENTS: dict[str, Any] = {
         "number",
     ),
 }
-_WORD = re.compile(r"(?!(?:true|false|null)$)[^\W\d]([^,\"\\]*[^\s,\"\\])?")
 
 
 def annotation(field: Field) -> Any:
@@ -55,7 +51,7 @@ def annotation(field: Field) -> Any:
         kind = kind | None
     # the example of a tensor would be most of the document; that of the row has it
     examples = None if field.type == "tensor" else [field.example]
-    return Annotated[kind, Limits(description=_told(field) or None, examples=examples)]
+    return Annotated[kind, Limits(description=escape(described(field), quote=False) or None, examples=examples)]
 
 
 def limits(field: Field) -> tuple[int | float, int | float] | None:
@@ -113,30 +109,20 @@ def between(low: float | str, high: float | str, unit: str = "") -> str:
     return f"from {first} to {last}{' ' + unit if unit else ''}"
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names or values in a sentence, the first of them if they are many."""
-    return ", ".join(names[:MANY]) + (", …" if len(names) > MANY else "")
-
-
-def shown(level: Scalar) -> str:
-    """A value as JSON has it; a text without the quotes where it cannot be taken for anything else."""
-    plain = isinstance(level, str) and level.isprintable() and _WORD.fullmatch(level)
-    return str(level) if plain else json.dumps(level, ensure_ascii=False)
-
-
-def _told(field: Field) -> str:
-    told = [field.unit] if field.unit else []
+def described(field: Field) -> str:
+    """What callers should know of a field beside its type: its unit, and what the model saw."""
+    found = [field.unit] if field.unit else []
     if field.type == "tensor":
-        told.append(_shape(field))
+        found.append(_shape(field))
     if field.type == "datetime":
-        told.append("with an offset" if Moments(field).kind == "zoned" else "without an offset")
+        found.append("with an offset" if Moments(field).kind == "zoned" else "without an offset")
     if field.type == "category" and field.ordered:
-        told.append(f"from low to high: {listed([shown(level) for level in field.levels or ()])}")
+        found.append(f"from low to high: {listed([shown(level) for level in field.levels or ()])}")
     if seen := observed(field):
-        told.append(f"the model saw {between(*seen, field.unit)}")
+        found.append(f"the model saw {between(*seen, field.unit)}")
     if field.type == "string" and field.levels:
-        told.append(f"the model saw {listed([shown(level) for level in field.levels])}")
-    return "; ".join(told)
+        found.append(f"the model saw {listed([shown(level) for level in field.levels])}")
+    return "; ".join(found)
 
 
 def _limited(kind: Any, field: Field) -> Any:

@@ -13,8 +13,9 @@ from typing_extensions import TypedDict
 
 from contract import signature as contract
 from contract.answers import Columns
+from contract.showing import listed
 from contract.signature import Signature
-from serving.fields import annotation, between, extremes, listed, observed, wanted
+from serving.fields import annotation, between, extremes, observed, wanted
 from serving.problems import MAX_ERRORS, FieldError, Problem, shortened
 
 Row = dict[str, Any]

@@ -96,7 +96,7 @@ def answering(value: Any) -> Any:
         (logistic(YES), {"classes": ["a", "b", "c"]}, r"^classes= has 3 names \('a', 'b', 'c'\); the model has 2"),
         (logistic(YES), {"classes": ["no", "no"]}, r"^classes= has 2 names \('no', 'no'\); the model has 2 classes"),
         (logistic(YES), {"classes": [0, False]}, r"^classes= has 2 names \(0, False\); the model has 2 classes"),
-        (logistic(YES), {"classes": range(20)}, r"^classes= has 20 names \(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …\)"),
+        (logistic(YES), {"classes": range(20)}, r"^classes= has 20 names \(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, …\)"),
         (logistic(YES), {"classes": {0: "no"}}, r"^classes= has no name for the class 1; the model's are 0, 1\.$"),
         (logistic(YES), {"classes": {0: "no", 1: "no"}}, r"^classes= has 2 names \('no', 'no'\)"),
         (logistic(YES), {"classes": {"no", "yes"}}, r"^classes= is a set; give a list in the order of the model's la"),

@@ -20,6 +20,8 @@ from sklearn.tree import DecisionTreeClassifier
 from contract.manifest import Onnx, Runtime
 from contract.signature import Field, Output, Signature
 from pipeline.exporting.display import WARNING, Exported, search_results
+from pipeline.gating.comparing import Compared, Comparison
+from pipeline.gating.deciding import Decision
 from tests.samples import manifest
 
 GRAPH = Runtime(format="onnx", onnx=Onnx(layout="matrix", dtype="float32", max_difference=0.0))
@@ -44,9 +46,10 @@ def test_in_a_terminal_it_is_a_few_lines() -> None:
 def test_in_a_notebook_it_is_a_table() -> None:
     assert exported(runtime=GRAPH)._repr_html_() == (
         "<div><p><strong>iris version 2</strong><br>runs as ONNX</p>"
-        "<table><thead><tr><th></th><th>this</th><th>version 1</th><th></th></tr></thead><tbody>"
+        "<table><thead><tr><th style='text-align:left'></th><th>this</th><th>version 1</th>"
+        "<th style='text-align:left'></th></tr></thead><tbody>"
         "<tr><th style='text-align:left'>accuracy</th><td>0.9600</td><td>0.5000</td>"
-        "<td style='text-align:left'>▲ better</td></tr>"
+        "<td style='text-align:left'><span style='color:var(--jp-success-color1, #009e73)'>▲</span> better</td></tr>"
         "<tr><th style='text-align:left'>cost</th><td>12345.0000</td><td></td><td style='text-align:left'></td></tr>"
         "</tbody></table><p><code>POST /models/iris/predict  with  x0, x1</code></p></div>"
     )
@@ -55,7 +58,7 @@ def test_in_a_notebook_it_is_a_table() -> None:
 def test_the_first_version_is_compared_with_nothing() -> None:
     first = exported(version=1, before=None, runtime=GRAPH)
     assert repr(first).splitlines()[1:3] == ["  accuracy           0.9600", "  cost               12345.0000"]
-    assert "<tr><th></th><th>this</th></tr>" in first._repr_html_()
+    assert "<tr><th style='text-align:left'></th><th>this</th></tr>" in first._repr_html_()
     assert "<td>0.9600</td></tr>" in first._repr_html_()
 
 
@@ -111,7 +114,7 @@ def test_no_name_becomes_markup() -> None:
     )
     page = Page(hostile._repr_html_())
     assert set(page.tags) == {
-        *("div", "p", "strong", "br", "table", "thead", "tr", "th", "tbody", "td", "code"),
+        *("div", "p", "strong", "span", "br", "table", "thead", "tr", "th", "tbody", "td", "code"),
         *("ul", "li", "details", "summary", "img"),
     }
     assert set(page.attributes) == {"style", "alt", "src"}
@@ -121,21 +124,27 @@ def test_no_name_becomes_markup() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "before", "now", "change"),
+    ("name", "before", "now", "sign", "change"),
     [
-        ("rmse", 2.0, 1.0, "better"),
-        ("rmse", 1.0, 2.0, "worse"),
-        ("r2", 0.5, 0.6, "better"),
-        ("r2", 0.6, 0.5, "worse"),
-        ("r2", 0.50001, 0.50002, ""),
-        ("outlier_share", 0.1, 0.2, ""),
+        ("rmse", 2.0, 1.0, "▼", "better"),
+        ("rmse", 1.0, 2.0, "▲", "worse"),
+        ("r2", 0.5, 0.6, "▲", "better"),
+        ("r2", 0.6, 0.5, "▼", "worse"),
+        ("r2", 0.50001, 0.50002, "", ""),
+        ("outlier_share", 0.1, 0.2, "", ""),
     ],
 )
-def test_it_says_what_became_better(name: str, before: float, now: float, change: str) -> None:
+def test_it_says_what_became_better(name: str, before: float, now: float, sign: str, change: str) -> None:
     made = replace(exported(metrics={name: now}), before=(1, manifest(metrics={name: before})))
-    marks = {"better": "▲ better", "worse": "▼ worse", "": ""}
-    assert f"<td style='text-align:left'>{marks[change]}</td>" in made._repr_html_()
+    assert "".join(Page(made._repr_html_()).text).partition(f"{before:.4f}")[2].startswith(f"{sign} {change}".strip())
+    assert ("better" in made._repr_html_(), "worse" in made._repr_html_()) == (change == "better", change == "worse")
     assert f"(version 1: {before:.4f}{f', {change}' if change else ''})" in repr(made)
+
+
+def test_beside_a_comparison_stands_what_the_champion_reached_on_all_of_its_rows() -> None:
+    table = (Compared("accuracy", 0.9, 0.96), Compared("accuracy", 0.1, 0.2, "sex=F"))
+    decision = Decision("iris", 2, 1, "promoted", "it is", Comparison(2, 1, "accuracy", 9, "version 2", table))
+    assert "(version 1: 0.9000, better)" in repr(replace(exported(), decision=decision))
 
 
 def test_metrics_keep_their_digits_and_stand_below_each_other() -> None:
@@ -153,7 +162,8 @@ def test_notes_are_lines_and_warnings_stand_out() -> None:
     made = replace(exported(), notes=(f"{WARNING}r2 is -3 < 0", "travelled with the artifact: prepare"))
     assert repr(made).splitlines()[-3:-1] == ["  Warning: r2 is -3 < 0", "  travelled with the artifact: prepare"]
     assert (
-        "<ul><li><strong style='color:var(--jp-warn-color1, #d55e00)'>⚠ Warning:</strong> r2 is -3 &lt; 0</li>"
+        "<ul><li><strong><span style='color:var(--jp-warn-color1, #d55e00)'>⚠</span> Warning:</strong> "
+        "r2 is -3 &lt; 0</li>"
         "<li>travelled with the artifact: prepare</li></ul>"
     ) in made._repr_html_()
     assert "<ul>" not in exported()._repr_html_()

@@ -50,7 +50,7 @@ def test_both_are_asked_the_candidate_s_rows(zoo: Zoo) -> None:
     assert {line.metric: line.champion for line in found.table} == pytest.approx(dict(zoo["good"].manifest.metrics))
     assert {line.metric: line.candidate for line in found.table} == pytest.approx(dict(zoo["bad"].manifest.metrics))
     assert {line.metric: line.better for line in found.table} == dict.fromkeys(zoo["good"].manifest.metrics, False)
-    assert str(found) == "accuracy 0.5167 against 1 of version 1, on 60 rows of version 2"
+    assert found.reason == "accuracy 0.5167 against 1 of version 1, on 60 rows of version 2"
 
 
 def test_where_the_champion_cannot_take_them_both_are_asked_its_rows(zoo: Zoo) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from contract.metric_names import PRIMARY, direction, higher_is_better
+from contract.metric_names import PRIMARY, better, direction, higher_is_better
 from contract.signature import Output
 
 
@@ -30,3 +30,11 @@ def test_of_other_metrics_more_is_better(name: str) -> None:
 def test_of_some_the_name_does_not_tell(name: str) -> None:
     assert direction(name) is None
     assert higher_is_better(name)
+
+
+def test_better_is_more_of_what_is_good_and_no_rounding() -> None:
+    assert [better("accuracy", 0.1, 0.2), better("mae", 0.1, 0.2), better("mae", 0.2, 0.1)] == [True, False, True]
+    assert better("accuracy", 0.3, 0.1 + 0.2) is None
+    assert better("rows", 1.0, 2.0) is None
+    assert better("accuracy", None, 2.0) is None
+    assert better("accuracy", 2.0, None) is None

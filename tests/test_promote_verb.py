@@ -45,7 +45,7 @@ def test_a_worse_version_is_refused_with_the_table(models: Store) -> None:
     assert (refused.exit_code, live(models)) == (1, {"champion": 1})
     table = [line.split() for line in refused.stdout.splitlines() if line.strip()]
     assert table[0] == ["metric", "version", "1", "version", "2", "difference"]
-    assert table[2] == ["accuracy", "*", "1.0000", "0.5167", "-0.4833", "worse"]
+    assert table[2] == ["accuracy", "*", "1.0000", "0.5167", "-0.4833", "▼", "worse"]
     assert table[-1] == ["*", "decides;", "60", "rows", "of", "version", "2"]
     assert refused.stderr == (
         "lectern: flower version 2 was not promoted: accuracy 0.5167 against 1 of version 1, on 60 rows of version 2; "

@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+import pipeline
 from contract.errors import ParametersRefused, RunFailed
 from contract.store import Store
 from pipeline.running import isolation, records
@@ -111,12 +113,17 @@ def test_the_best_run_becomes_a_version_and_the_others_stay_as_runs(notebook: Pa
     written = json.loads((found.folder / "leaderboard.json").read_text())
     assert written["best"] == {"model": "line", "version": 1}
     assert [row["factor"] for row in written["runs"][:2]] == [2.25, 2.5]
+    frame = pipeline.leaderboard(found.id, store)
+    assert list(frame.columns) == ["rank", "run", "status", "version", "r2", "factor", "duration_s", "error"]
+    assert (frame["rank"].tolist(), frame["version"].tolist()) == ([1, 2, pd.NA, pd.NA], [1, pd.NA, pd.NA, pd.NA])
+    assert frame["factor"].tolist()[:2] == [2.25, 2.5]
     assert (found.folder / "plot.svg").stat().st_size > 1000
     assert not [path for path in store.root.rglob("*") if path.is_file() and SECRET.encode() in path.read_bytes()]
 
     # what completed is not run again; a better one among more makes the next version
     again = swept(notebook, store, [2.5, 2.25, 2])
     assert (again.best, again.recognised) == (("line", 2), 2)
+    assert pipeline.leaderboard(store=store.root)["factor"].tolist() == [2, 2.25, 2.5], "the sweep that ended last"
     assert ran(notebook) == {"1.0": 1, "2.5": 1, "3.0": 1, "2.25": 1, "2.0": 1}
 
     # by another metric another run is best, whose model was dropped

@@ -121,9 +121,10 @@ def test_show_tells_all_about_a_version(store: Store) -> None:
     assert head == f"flower version 1, 2026-11-21 12:00 UTC  (store{os.sep}flower{os.sep}1)"
     assert (description, runs_as) == ("Description 1.", f"Runs as joblib: {reason}")
     rows = [line.split() for line in tables]
-    assert rows[0] == ["field", "type", "unit", "observed", "allowed", "example"]
-    assert ["length", "float", "or", "null", "cm", "1", "to", "2.5", "0", "to", "9", "None"] in rows
+    assert rows[0] == ["field", "type", "unit", "allowed", "observed", "example"]
+    assert ["length", "float", "or", "null", "cm", "0", "to", "9", "1", "to", "2.5"] in rows
     assert ["[red]", "string", "u,", "v", "u"] in rows
+    assert ["Answers", "a", "number."] in rows
     assert ["accuracy", "0.1235"] in rows
     assert ["trees", "100"] in rows
     assert ["note", "[b]x[/b]"] in rows
@@ -387,8 +388,11 @@ def test_the_package_has_nothing_but_what_it_names() -> None:
         "ExportRefused",
         "Exported",
         "cells",
+        "compare",
         "export",
+        "leaderboard",
         "runs",
+        "versions",
     }
     with pytest.raises(AttributeError, match="module 'pipeline' has no attribute 'exprot'"):
         _ = pipeline.exprot

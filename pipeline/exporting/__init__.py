@@ -28,6 +28,7 @@ from contract.formats.joblib import FittedObject
 from contract.manifest import Manifest, Policy, Run, Runtime
 from contract.names import check_model_name
 from contract.nursery import nursery_of
+from contract.showing import listed
 from contract.signature import Output
 from contract.staging import Stage
 from contract.store import Store
@@ -192,7 +193,7 @@ def _check_columns(frame: pd.DataFrame, everything: pd.DataFrame) -> None:
     names, others = list(frame.columns), list(everything.columns)
     if names != others:
         raise ExportRefused(
-            f"inputs has the columns {_listed(names)}; all_rows has {_listed(others)}: "
+            f"inputs has the columns {listed(names)}; all_rows has {listed(others)}: "
             "give both the same, in the same order."
         )
     for name in names:
@@ -239,7 +240,7 @@ def _remarks(
         found.append(hint)
     if categories:
         found.append(
-            f"The chain has to know every level of {_listed(categories)}: a request with another one is refused; "
+            f"The chain has to know every level of {listed(categories)}: a request with another one is refused; "
             "all_rows= brings the levels of all rows."
         )
     return found
@@ -269,10 +270,10 @@ def _save(chain: Chain, stage: Stage) -> list[str]:
         ) from error
     remarks = []
     if travelled:
-        remarks.append(f"Travels inside the artifact: {_listed(travelled)}.")
+        remarks.append(f"Travels inside the artifact: {listed(travelled)}.")
     if data := guidance.data_carried(chain):
         remarks.append(
-            f"The chain's functions use {_listed(data)}, so a copy of it travels inside the artifact as well."
+            f"The chain's functions use {listed(data)}, so a copy of it travels inside the artifact as well."
         )
     return remarks
 
@@ -290,7 +291,3 @@ def _open_stage(store: Store, settings: TrainSettings) -> Stage:
     except OSError as error:
         raise PublishFailed(f"Cannot write to the stage {stage.folder}: {error.strerror}.") from error
     return stage
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:12]) + (", …" if len(names) > 12 else "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from contract.errors import ExportRefused, PredictionError, PredictionFailed
 from contract.formats import FORMATS
 from contract.formats.chain import Chain, apply, decode, matched, names_of
 from contract.formats.joblib import FittedObject
+from contract.showing import listed
 from contract.signature import Output
 from pipeline.exporting.chains import name_of
 from pipeline.exporting.intake import Rows, a
@@ -46,7 +46,7 @@ def ordered(chain: Chain, rows: Rows, what: str) -> Rows:
     if missing:
         raise ExportRefused(
             f"{what} has no column '{missing[0]}', which the {type(first).__name__} was fitted on; it has "
-            f"{_listed(list(rows.frame.columns))}. Give it the rows that it was fitted on, or put the steps that make "
+            f"{listed(rows.frame.columns)}. Give it the rows that it was fitted on, or put the steps that make "
             "its columns before it: export([prepare, model], …)."
         )
     if unknown:
@@ -191,7 +191,3 @@ def _array(found: Any) -> Any:
         if not all(isinstance(value, str) for value in as_given.ravel()):
             return as_given
     return array if array.ndim or np.ndim(found) else np.asarray(found)
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")

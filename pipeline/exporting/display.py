@@ -11,20 +11,18 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from contract import metric_names
 from contract.manifest import Manifest
-from contract.metric_names import direction
+from contract.showing import MOST_NAMES, Table, coloured, figure, listed, mark
 from pipeline.gating.deciding import Decision
 
 WARNING = "Warning: "
-_MOST_FIELDS = 12
 """How a note starts that asks for a look; the others are remarks."""
 
 MOST_CANDIDATES = 20
 """Of a search no more candidates than this are shown."""
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-_LEFT = "style='text-align:left'"
-_MARK = "style='color:var(--jp-warn-color1, #d55e00)'"
 
 
 @dataclass(frozen=True, repr=False)
@@ -59,9 +57,10 @@ class Exported:
     def __repr__(self) -> str:
         lines = [f"{self._title()}: {self._runtime()}"]
         width = max([18, *map(len, self.manifest.metrics)])
-        for name, now, was, change in self._rows():
-            beside = f"   (version {self._earlier()}: {was}{f', {change}' if change else ''})" if was else ""
-            lines.append(f"  {name:<{width}} {now}{beside}")
+        for name, now, was, better in self._rows():
+            change = "" if better is None else ", better" if better else ", worse"
+            beside = f"   (version {self._earlier()}: {figure(was)}{change})" if was is not None else ""
+            lines.append(f"  {name:<{width}} {figure(now)}{beside}")
         told = [*self._decided(), *self.notes, self._call()]
         return "\n".join([*lines, *(f"  {text}" for text in told)])
 
@@ -81,7 +80,9 @@ class Exported:
         return "runs as ONNX" if runtime.format == "onnx" else f"runs as joblib ({runtime.reason})"
 
     def _call(self) -> str:
-        return f"POST /models/{self.model}/predict  with  {_listed(self.manifest.signature.names)}"
+        names = self.manifest.signature.names
+        count = f" ({len(names)} fields)" if len(names) > MOST_NAMES else ""
+        return f"POST /models/{self.model}/predict  with  {listed(names)}{count}"
 
     def _decided(self) -> list[str]:
         return [] if self.decision is None else [str(self.decision), *self.decision.notes]
@@ -89,37 +90,28 @@ class Exported:
     def _earlier(self) -> int | None:
         return self.before[0] if self.before else None
 
-    def _rows(self) -> Iterator[tuple[str, str, str, str]]:
-        """The name of each metric, its value now and before, and whether that is better or worse."""
+    def _rows(self) -> Iterator[tuple[str, float, float | None, bool | None]]:
+        """The name of each metric, its value now and before, and whether that is better, as far as it can be seen."""
         earlier = dict(self.before[1].metrics) if self.before else {}
         if self.decision is not None and self.decision.comparison is not None:
             lines = self.decision.comparison.table
-            earlier |= {line.metric: line.champion for line in lines if line.champion is not None}
+            earlier |= {line.metric: line.champion for line in lines if line.champion is not None and not line.rows}
         for name, value in self.manifest.metrics.items():
             was = earlier.get(name)
-            if was is None:
-                yield name, _figure(value), "", ""
-                continue
-            up, same = direction(name), _figure(value) == _figure(was)
-            change = "" if up is None or same else "better" if (value > was) == up else "worse"
-            yield name, _figure(value), _figure(was), change
+            yield name, value, was, None if figure(value) == figure(was) else metric_names.better(name, was, value)
 
     def _table(self) -> str:
-        body = ""
-        for name, now, was, change in self._rows():
-            arrow = f"{'▲' if change == 'better' else '▼'} {change}" if change else ""
-            beside = f"<td>{was}</td><td {_LEFT}>{arrow}</td>" if self.before else ""
-            body += f"<tr><th {_LEFT}>{escape(name)}</th><td>{now}</td>{beside}</tr>"
-        earlier = f"<th>version {self._earlier()}</th><th></th>" if self.before else ""
-        head = f"<thead><tr><th></th><th>this</th>{earlier}</tr></thead>"
-        return f"<table>{head}<tbody>{body}</tbody></table>" if body else ""
+        rows: list[dict[str, str]] = []
+        for name, now, was, better in self._rows():
+            beside = {f"version {self._earlier()}": figure(was), " ": mark(now - (was or 0), better)}
+            rows.append({"": name, "this": figure(now), **(beside if self.before else {})})
+        return Table.of(rows).html()
 
     def _notes(self) -> str:
         items = ""
         for note in self.notes:
-            text = escape(note.removeprefix(WARNING))
-            mark = f"<strong {_MARK}>⚠ {WARNING.strip()}</strong> " if note.startswith(WARNING) else ""
-            items += f"<li>{mark}{text}</li>"
+            warning = f"<strong>{coloured('⚠', 'warning')} {WARNING.strip()}</strong> "
+            items += f"<li>{warning if note.startswith(WARNING) else ''}{escape(note.removeprefix(WARNING))}</li>"
         return f"<ul>{items}</ul>" if items else ""
 
     def _pictures(self) -> str:
@@ -133,15 +125,13 @@ class Exported:
     def _candidates(self) -> str:
         if not self.search:
             return ""
-        names = list(dict.fromkeys(name for row in self.search for name in row["params"]))
-        columns = ["rank", *(column for column in self.search[0] if column not in ("rank", "params"))]
-        head = "".join(f"<th>{escape(name)}</th>" for name in [*columns, *names])
-        body = ""
-        for row in self.search:
-            cells = [*(_score(row[column]) for column in columns), *(_told(row["params"], name) for name in names)]
-            body += f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        return f"<details><summary>Search results</summary>{table}</details>"
+        names = dict.fromkeys(name for row in self.search for name in row["params"])
+        table = Table.of(
+            {name: _score(value) for name, value in row.items() if name != "params"}
+            | {name: _told(row["params"], name) for name in names}
+            for row in self.search
+        )
+        return f"<details><summary>Search results</summary>{table.html()}</details>"
 
 
 def search_results(fitted: Any) -> list[dict[str, Any]]:
@@ -187,19 +177,10 @@ def _finite(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _score(value: Any) -> str:
-    return "" if value is None else _figure(value) if isinstance(value, float) else str(value)
+def _score(value: Any) -> Any:
+    return figure(value) if isinstance(value, float | None) else value
 
 
-def _told(params: Mapping[str, Any], name: str) -> str:
+def _told(params: Mapping[str, Any], name: str) -> Any:
     value = params.get(name, "")
-    return f"{value:.4g}" if isinstance(value, float) else f"{value!s:.60}"
-
-
-def _figure(value: float) -> str:
-    """A metric to four decimals; one that is very small or large to four digits."""
-    return f"{value:.4f}" if value == 0 or 0.001 <= abs(value) < 1_000_000 else f"{value:.4g}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_MOST_FIELDS]) + (f", … ({len(names)} fields)" if len(names) > _MOST_FIELDS else "")
+    return value if isinstance(value, int | float) else f"{value!s:.60}"

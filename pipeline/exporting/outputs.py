@@ -13,6 +13,7 @@ from sklearn.base import is_classifier, is_clusterer, is_outlier_detector
 from contract.answers import as_list
 from contract.errors import ExportRefused
 from contract.formats.chain import Chain
+from contract.showing import listed
 from contract.signature import Output, Scalar
 from pipeline.exporting.chains import labels_of, transforms
 from pipeline.exporting.intake import a
@@ -168,8 +169,8 @@ def _named_by_hand(values: list[Any], classes: Classes, threshold: float | None,
     if len(names) == 2 and all(isinstance(value, int | float) for value in values):  # yes or no
         if threshold is None:
             raise ExportRefused(
-                f"classes= has the names {_listed(names)}, and the model answers numbers such as {values[0]!r}; say "
-                f"from which on it is {names[1]!r}: threshold=0.5."
+                f"classes= has the names {listed(map(repr, names))}, and the model answers numbers such as "
+                f"{values[0]!r}; say from which on it is {names[1]!r}: threshold=0.5."
             )
         shares = all(0 <= value <= 1 for value in values)
         return Output(
@@ -182,8 +183,8 @@ def _named_by_hand(values: list[Any], classes: Classes, threshold: float | None,
         )
     strange = next((value for value in values if value not in labels), values[0])
     raise ExportRefused(
-        f"classes= has names for {_listed(labels)}; the model{'' if chain.model is None else f', {a(chain.model)},'} "
-        f"answers {strange!r:.60}."
+        f"classes= has names for {listed(map(repr, labels))}; "
+        f"the model{'' if chain.model is None else f', {a(chain.model)},'} answers {strange!r:.60}."
     )
 
 
@@ -214,7 +215,7 @@ def _class_names(labels: list[Any], classes: Classes | None) -> tuple[Scalar, ..
         missing = [label for label in labels if label not in classes]
         if missing:
             raise ExportRefused(
-                f"classes= has no name for the class {missing[0]!r}; the model's are {_listed(labels)}."
+                f"classes= has no name for the class {missing[0]!r}; the model's are {listed(map(repr, labels))}."
             )
         names = _scalars(_plain(classes[label] for label in labels))
     else:
@@ -223,8 +224,8 @@ def _class_names(labels: list[Any], classes: Classes | None) -> tuple[Scalar, ..
             names = tuple(names[label] for label in labels)  # an encoder may know more than the model saw
     if len(names) != len(labels) or len(set(names)) != len(names):
         raise ExportRefused(
-            f"classes= has {len(names)} names ({_listed(names)}); the model has {len(labels)} classes "
-            f"({_listed(labels)}), each needs one of its own, in this order."
+            f"classes= has {len(names)} names ({listed(map(repr, names))}); the model has {len(labels)} classes "
+            f"({listed(map(repr, labels))}), each needs one of its own, in this order."
         )
     return names
 
@@ -282,7 +283,3 @@ def _column_names(targets: Any, width: int) -> list[str] | None:
     columns = getattr(targets, "columns", None)
     names = [str(name) for name in columns] if columns is not None else None
     return names if names is not None and len(names) == width == len(set(names)) else None
-
-
-def _listed(values: Sequence[Any]) -> str:
-    return ", ".join(map(repr, values[:10])) + (", …" if len(values) > 10 else "")

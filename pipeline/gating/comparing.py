@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 from contract import metric_names
 from contract.artifact import Artifact
 from contract.errors import ArtifactError, NotComparable, PromotionRefused
 from contract.limits import Limits
 from contract.manifest import Manifest
+from contract.showing import as_printed, listed
 from pipeline.gating import rows as held_rows
-from pipeline.gating import slices
+from pipeline.gating import slices, tabling
 from pipeline.gating.asking import Asked, ask
 from pipeline.gating.limits import Check, Limit
 from pipeline.gating.rows import Held
@@ -51,8 +51,7 @@ class Compared:
     @property
     def better(self) -> bool | None:
         """Whether the candidate is better; None where neither is, or nobody can tell."""
-        up = metric_names.direction(self.metric)
-        return None if up is None or not self.difference else (self.difference > 0) == up
+        return metric_names.better(self.metric, self.champion, self.candidate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +75,22 @@ class Comparison:
         """The line that decides."""
         return next(line for line in self.table if line.metric == self.metric and not line.rows)
 
-    def __str__(self) -> str:
+    @property
+    def reason(self) -> str:
+        """What the metric that decides says, in one line."""
         now, before = self.deciding.candidate, self.deciding.champion
         return (
             f"{self.metric} {now:.4g} against {before:.4g} of version {self.champion}, on {self.count:,} "
             f"{'row' if self.count == 1 else 'rows'} of {self.source}"
         )
+
+    def __str__(self) -> str:
+        return tabling.text(self)
+
+    _repr_pretty_ = as_printed
+
+    def _repr_html_(self) -> str:
+        return tabling.html(self)
 
 
 def compare(
@@ -183,7 +192,7 @@ def _fitting(held: Held, candidate: Artifact, champion: Artifact) -> Held:
     for artifact in (candidate, champion):
         if lacking := held.lacking(artifact.manifest.signature):
             raise NotComparable(
-                f"Version {artifact.folder.name} takes {', '.join(map(repr, lacking[:12]))}, which the rows of "
+                f"Version {artifact.folder.name} takes {listed(map(repr, lacking))}, which the rows of "
                 f"{held.source} do not have."
             )
     return held
@@ -203,7 +212,8 @@ def _check_questions(candidate: Artifact, champion: Artifact, held: Held) -> Non
             raise NotComparable(f"{numbers[0]} has another {what} than {numbers[1]}: {now} instead of {before}.")
     if new.classes and old.classes and not set(new.classes) & set(old.classes):
         raise NotComparable(
-            f"{numbers[0]} answers {_some(new.classes)} and {numbers[1]} {_some(old.classes)}: no class is the same."
+            f"{numbers[0]} answers {listed(new.classes, 6)} and {numbers[1]} {listed(old.classes, 6)}: no class is the "
+            "same."
         )
     if new.task not in _SHOWS_TRUTH:
         raise NotComparable(f"No truth tells how good a {new.task} is.", never=True)
@@ -233,7 +243,3 @@ def _told(artifact: Artifact, asked: Asked, held: Held) -> Iterable[str]:
 
 def _number(artifact: Artifact) -> int:
     return int(artifact.folder.name)
-
-
-def _some(classes: Sequence[Any]) -> str:
-    return ", ".join(map(str, classes[:6])) + (", …" if len(classes) > 6 else "")

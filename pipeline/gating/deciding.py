@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from contract.errors import NotComparable
 from contract.manifest import Policy
-from contract.metric_names import higher_is_better
+from contract.metric_names import ROUNDING, higher_is_better
+from contract.showing import as_printed, one_line
+from pipeline.gating import tabling
 
 if TYPE_CHECKING:
     from pipeline.gating.comparing import Comparison
 
 FIRST = "no version was champion before"
 _NEVER = "the policy is never to promote by itself"
-_ROUNDING = 1e-12
-"""The same answers, added up in another order, are no worse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,13 @@ class Decision:
         if self.promoted:
             return f"champion now: {self.reason}"
         return f"not promoted: {self.reason}; {self.way_out()}"
+
+    _repr_pretty_ = as_printed
+
+    def _repr_html_(self) -> str:
+        compared = "" if self.comparison is None else tabling.html(self.comparison)
+        title, said = escape(f"{self.model} version {self.candidate}"), escape(one_line(str(self)))
+        return f"<div><p><strong>{title}</strong><br>{said}</p>{compared}</div>"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -126,7 +134,7 @@ def judged(comparison: Comparison, tolerance: float) -> tuple[Literal["promoted"
     line = comparison.deciding
     assert line.difference is not None  # what decides, both have
     worse = -line.difference if higher_is_better(line.metric) else line.difference
-    return "kept" if worse > tolerance + _ROUNDING else "promoted", str(comparison)
+    return "kept" if worse > tolerance + ROUNDING else "promoted", comparison.reason
 
 
 def _begun(sentence: str) -> str:

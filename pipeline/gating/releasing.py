@@ -14,7 +14,6 @@ from contract import trust
 from contract.artifact import Artifact
 from contract.deploying import Deployer, who
 from contract.errors import LecternError, NotComparable, PromotionConflict
-from contract.limits import Limits
 from contract.manifest import Manifest, Policy
 from contract.promotions import CHAMPION, Deployment
 from contract.signing import Signer
@@ -125,7 +124,7 @@ class Release:
             assert against is not None  # else there is nothing to compare with
             other = self.store.artifact(model, against)
             try:
-                return compare(candidate, other, self._limits(), asked_for=self._asked_for())
+                return compare(candidate, other, self.settings.loading, asked_for=self._asked_for())
             except LecternError as error:
                 # no log has begun, as no version before this one loads: none of them answers
                 never = not begun or getattr(error, "never", False)
@@ -142,7 +141,7 @@ class Release:
         return Limit.parse_all(self.settings.limits or "")
 
     def _deployer(self, proved: int | None = None) -> Deployer:
-        prove = trust.prover(self.settings, self._limits())
+        prove = trust.prover(self.settings, self.settings.loading)
 
         def try_it(artifact: Artifact) -> None:
             if self.proved and artifact.folder.name == str(proved):
@@ -151,10 +150,6 @@ class Release:
                 prove(artifact)
 
         return Deployer(self.store, who(), try_it)
-
-    def _limits(self) -> Limits:
-        seconds = self.settings.load_timeout_s
-        return Limits(load_timeout_s=seconds, answer_timeout_s=seconds, pickle=self.settings.pickle or "any")
 
 
 def champion(store: Store, model: str) -> tuple[int, Manifest] | None:

@@ -6,11 +6,15 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from contract.artifact import Artifact
 from contract.errors import ExportRefused, NotComparable
+from contract.showing import listed
 from contract.signature import Signature
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SUFFIXES = (".csv", ".parquet")
 _TEXTS = ("string", "category", "date", "datetime")
@@ -53,20 +57,35 @@ def kept(artifact: Artifact) -> Held | None:
     return Held(columns, truth, f"version {artifact.folder.name}")
 
 
-def given(path: Path, target: str, signature: Signature) -> Held:
-    """The rows of a CSV or Parquet file.
+def given(data: Path | pd.DataFrame, target: str, signature: Signature) -> Held:
+    """The rows of a CSV or Parquet file, or of a frame.
 
     Args:
-        path: the file.
+        data: the file, or the frame.
         target: the column that holds the truth, as the model's answers or its callers call it.
         signature: what the candidate takes: it says which columns of a CSV file are texts.
 
     Raises:
         NotComparable: they cannot be read, or have no such column, or a truth that is no answer of the model.
     """
-    import pandas as pd
-
     from pipeline.exporting import evaluation
+
+    if isinstance(data, Path):
+        frame, source, called = _read(data, signature), str(data), data.name
+    else:
+        frame, source, called = data.copy(deep=False), "the frame", "the frame"
+    if target not in frame.columns:
+        raise NotComparable(f"{source} has no column '{target}'; it has {listed(frame.columns, 20)}.")
+    try:
+        truth = evaluation.truth(frame.pop(target).tolist(), signature.output, len(frame))
+    except ExportRefused as error:
+        raise NotComparable(f"The column '{target}' of {source} is not what the model answers. {error}") from None
+    columns = {str(name): frame[name].tolist() for name in frame.columns}
+    return Held(columns, truth, called)
+
+
+def _read(path: Path, signature: Signature) -> pd.DataFrame:
+    import pandas as pd
 
     texts = {field.name: "str" for field in signature.inputs if field.type in _TEXTS and _is_text(field.levels)}
     try:
@@ -79,16 +98,10 @@ def given(path: Path, target: str, signature: Signature) -> Held:
     except (OSError, ValueError) as error:
         said = getattr(error, "strerror", None) or f"{str(error)[:200]}"
         raise NotComparable(f"Cannot read {path}: {said}.") from None
-    if target not in frame.columns:
-        raise NotComparable(f"{path} has no column '{target}'; it has {', '.join(map(str, frame.columns[:20]))}.")
     for field in signature.inputs:
         if field.name in frame.columns and path.suffix == ".csv" and field.type in ("date", "datetime"):
             frame[field.name] = pd.to_datetime(frame[field.name], format="ISO8601")
-    try:
-        truth = evaluation.truth(frame.pop(target).tolist(), signature.output, len(frame))
-    except ExportRefused as error:
-        raise NotComparable(f"The column '{target}' of {path} is not what the model answers. {error}") from None
-    return Held({str(name): frame[name].tolist() for name in frame.columns}, truth, path.name)
+    return frame
 
 
 def _is_text(levels: Sequence[Any] | None) -> bool:

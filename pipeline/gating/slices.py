@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from contract.errors import PromotionRefused
+from contract.showing import listed
 from contract.signature import as_key
 from pipeline.gating.rows import Held
 
@@ -46,7 +47,7 @@ def having(held: Held, column: str, value: str) -> list[int]:
     names = [_named(found) for found in values_of(held, column)]
     rows = [i for i, name in enumerate(names) if name == value]
     if not rows:
-        some = ", ".join(list(dict.fromkeys(names))[:12])
+        some = listed(dict.fromkeys(names))
         raise PromotionRefused(f"No row has the value '{value}' in '{column}'; there are {some}.")
     return rows
 
@@ -58,7 +59,7 @@ def values_of(held: Held, column: str) -> list[Any]:
         PromotionRefused: there is no such column.
     """
     if column not in held.columns:
-        raise PromotionRefused(f"The rows have no column '{column}'; they have {', '.join(list(held.columns)[:20])}.")
+        raise PromotionRefused(f"The rows have no column '{column}'; they have {listed(held.columns, 20)}.")
     return held.columns[column]
 
 

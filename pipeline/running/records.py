@@ -7,11 +7,10 @@ published. A run that made a version is recorded in that version's manifest.
 from __future__ import annotations
 
 import errno
-import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
@@ -22,6 +21,7 @@ from contract.errors import LecternError
 from contract.manifest import Manifest, Status
 from contract.signature import Record
 from contract.store import Store
+from pipeline.settings import TrainSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,23 +141,25 @@ def runs(model: str | None = None, store: Store | Path | str | None = None) -> p
     """
     import pandas as pd
 
-    found = {record.id: _row(record, None) for record in recorded(_opened(store))}
-    found |= {record.id: _row(record, version) for record, (_, version) in published(_opened(store))}
+    opened = TrainSettings.here(store).open_store()
+    found = {record.id: _row(record, None) for record in recorded(opened)}
+    found |= {record.id: _row(record, version) for record, (_, version) in published(opened)}
     rows = sorted(found.values(), key=lambda row: row["started"], reverse=True)
     rows = [row for row in rows if model is None or row["model"] == model]
     fixed = ["run", "model", "notebook", "status", "version", "started", "duration_s", "sweep", "error"]
-    others = dict.fromkeys(name for row in rows for name in row if name not in fixed)
-    columns = fixed + sorted(others, key=lambda name: not name.startswith("param_"))
-    frame = pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(rows, columns=columns(fixed, rows))
     return frame.astype({"version": "Int64", "started": "datetime64[us, UTC]", "duration_s": "float64"})
 
 
-def _opened(store: Store | Path | str | None) -> Store:
-    from pipeline.settings import TrainSettings
+def columns(fixed: list[str], rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The columns of a frame of these rows: the fixed ones, then the parameters, then the metrics."""
+    others = dict.fromkeys(name for row in rows for name in row if name not in fixed)
+    return fixed + sorted(others, key=lambda name: not name.startswith("param_"))
 
-    if isinstance(store, Store):
-        return store
-    return TrainSettings.read(os.environ, store=None if store is None else Path(store)).open_store()
+
+def named(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters or metrics as columns that no other column is taken for."""
+    return {f"{prefix}_{name}": value for name, value in values.items()}
 
 
 def _of_version(manifest: Manifest, version: int) -> RunRecord:
@@ -177,9 +179,6 @@ def _of_version(manifest: Manifest, version: int) -> RunRecord:
 
 
 def _row(record: RunRecord, version: int | None) -> dict[str, Any]:
-    def named(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        return {f"{prefix}_{name}": value for name, value in values.items()}
-
     row = record.model_dump(exclude={"id", "digest", "parameters", "metrics"})
     return (
         {"run": record.id, "version": version}

@@ -1,16 +1,13 @@
-"""What all verbs share: the app, the options that recur, and how tables are drawn."""
+"""What all verbs share: the app, the options that recur, and a version in one row or line."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from contract.manifest import Manifest
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 app = typer.Typer(
     add_completion=False,
@@ -37,33 +34,6 @@ def summary(manifest: Manifest, version: int) -> dict[str, Any]:
 def figures(manifest: Manifest) -> str:
     """The metrics of a version in one line."""
     return ", ".join(f"{name} {value:.4g}" for name, value in manifest.metrics.items()) or "no metrics"
-
-
-def _table(rows: list[dict[str, Any]]) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in columns:
-        table.add_column(name, overflow="fold")  # a narrow terminal loses no letter
-    for row in rows:
-        table.add_row(*(Text(_cell(row.get(name, ""))) for name in columns))
-    return table
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {_cell(number)}" for name, number in value.items())
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def print_table(rows: list[dict[str, Any]]) -> None:
-    """Print rows as a table, their keys as its head."""
-    from rich.console import Console
-
-    Console().print(_table(rows))
 
 
 def short_path(path: Path) -> str:

@@ -11,19 +11,17 @@ import typer
 
 from contract.deploying import Deployer, who
 from contract.errors import PromotionRefused
-from contract.limits import Limits
 from contract.promotions import CHAMPION
-from contract.store import Store
+from contract.showing import print_table
 from contract.telling import told
 from contract.trust import prover
 from pipeline.settings import TrainSettings
-from pipeline.verbs.base import AsJson, StoreOption, app, print_table
+from pipeline.verbs.base import AsJson, StoreOption, app
 
 if TYPE_CHECKING:
     from pipeline.gating.comparing import Comparison
     from pipeline.gating.deciding import Decision
     from pipeline.gating.limits import Limit
-    from pipeline.gating.rows import Held
 
 ModelArgument = Annotated[str, typer.Argument(help="The model's name.")]
 MetricOption = Annotated[
@@ -73,14 +71,14 @@ def promote(
     _check_rows(data, target)
     with told():
         settings = TrainSettings.read(os.environ, store=store, tolerance=tolerance)
-        found, limits = settings.open_store(), _limits(settings)
-        asked_for = _parsed(limit or [])
-        deployer = Deployer(found, who(), prover(settings, limits))
+        found, asked_for = settings.open_store(), _parsed(limit or [])
+        deployer = Deployer(found, who(), prover(settings, settings.loading))
         before = deployer.deployment(model).champion(found.versions(model)) if gated else None
         decision, facts = None, {"model": model, "version": version, "alias": alias}
         if gated and before != version:
-            rows = _Rows(found, model, version, data, target)
-            decision = _decided(rows, before, settings, metric, asked_for)
+            found.artifact(model, version)
+            wishes = {"metric": metric, "asked_for": asked_for, "data": data, "target": target}
+            decision = _decided(settings, model, version, before, wishes)
             if not as_json and decision.comparison is not None:
                 _show(decision.comparison)
             if not decision.promoted:
@@ -118,9 +116,11 @@ def compare(
     """Ask two versions the same rows, and show what each reaches. Nothing is promoted."""
     _check_rows(data, target)
     with told():
-        settings = TrainSettings.read(os.environ, store=store)
-        rows = _Rows(settings.open_store(), model, second, data, target)
-        comparison = rows.compare(first, settings, metric=metric, column=column)
+        from pipeline.gating import versus
+
+        comparison = versus.compare(
+            model, first, second, metric=metric, slice=column, data=data, target=target, store=store
+        )
         if as_json:
             from pipeline.gating.deciding import as_json as plain
 
@@ -129,49 +129,24 @@ def compare(
         _show(comparison)
 
 
-class _Rows:
-    """A candidate, and the rows that it and another version are asked."""
-
-    def __init__(self, store: Store, model: str, candidate: int, data: Path | None, target: str | None) -> None:
-        self.store, self.model = store, model
-        self.candidate = store.artifact(model, candidate)
-        self._data, self._target = data, target
-
-    def compare(self, other: int, settings: TrainSettings, **wishes: Any) -> Comparison:
-        """Compare the candidate with another version."""
-        from pipeline.gating.comparing import compare
-
-        champion = self.store.artifact(self.model, other)
-        return compare(self.candidate, champion, _limits(settings), rows=self._given(), **wishes)
-
-    def _given(self) -> Held | None:
-        from pipeline.gating.rows import given
-
-        if self._data is None:
-            return None
-        assert self._target is not None  # the options were checked
-        return given(self._data, self._target, self.candidate.manifest.signature)
-
-
 def _decided(
-    rows: _Rows, champion: int | None, settings: TrainSettings, metric: str | None, asked_for: list[Limit]
+    settings: TrainSettings, model: str, candidate: int, champion: int | None, wishes: dict[str, Any]
 ) -> Decision:
     """Ask the gate; limits hold also for a first champion, which is compared with itself."""
     from pipeline.gating.deciding import decide
 
-    candidate = int(rows.candidate.folder.name)
-    against = candidate if champion is None and asked_for else champion
-    decision = decide(
-        rows.model,
-        candidate,
-        against,
-        "if-better",
-        lambda: rows.compare(against or candidate, settings, metric=metric, asked_for=asked_for),
-        tolerance=settings.tolerance,
-    )
-    if decision.promoted and decision.comparison is None and (asked_for or metric):
+    limits, metric = wishes["asked_for"], wishes["metric"]
+    against = candidate if champion is None and limits else champion
+
+    def compare() -> Comparison:
+        from pipeline.gating.versus import versus
+
+        return versus(settings, model, candidate, against or candidate, **wishes)
+
+    decision = decide(model, candidate, against, "if-better", compare, tolerance=settings.tolerance)
+    if decision.promoted and decision.comparison is None and (limits or metric):
         raise PromotionRefused(
-            f"{rows.model} version {candidate} was not promoted, as nothing was compared: {decision.reason}. Give rows "
+            f"{model} version {candidate} was not promoted, as nothing was compared: {decision.reason}. Give rows "
             "with --data FILE --target COLUMN, or leave --metric and --limit out."
         )
     return decision
@@ -191,30 +166,9 @@ def _check_rows(data: Path | None, target: str | None) -> None:
         raise typer.BadParameter("--data and --target go together: a file, and its column that holds the truth.")
 
 
-def _limits(settings: TrainSettings) -> Limits:
-    seconds = settings.load_timeout_s
-    return Limits(load_timeout_s=seconds, answer_timeout_s=seconds, pickle=settings.pickle or "any")
-
-
 def _show(comparison: Comparison) -> None:
-    """Print a comparison as a table, the line that decides marked."""
-    words = {True: "better", False: "worse", None: ""}
-    sliced = any(line.rows for line in comparison.table)
-    print_table(
-        [
-            {"metric": line.metric + (" *" if line == comparison.deciding else "")}
-            | ({"rows": line.rows or "all"} if sliced else {})
-            | {f"version {comparison.champion}": _figure(line.champion)}
-            | {f"version {comparison.candidate}": _figure(line.candidate)}
-            | {"difference": "" if line.difference is None else f"{line.difference:+.4g}", " ": words[line.better]}
-            for line in comparison.table
-        ]
-    )
-    rows = "row" if comparison.count == 1 else "rows"
-    print(f"* decides; {comparison.count:,} {rows} of {comparison.source}")
-    for text in (*comparison.notes, *(f"{check}." for check in comparison.checks if not check.held)):
-        print(text)
+    """Print a comparison as a table, and what is to be said of it."""
+    from pipeline.gating import tabling
 
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}" if 0.001 <= abs(value) < 10_000 else f"{value:.4g}"
+    print_table(tabling.rows(comparison))
+    print("\n".join(tabling.below(comparison)))

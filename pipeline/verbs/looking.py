@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import textwrap
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from contract import describing
 from contract.errors import LecternError
 from contract.promotions import CHAMPION
+from contract.showing import figure, print_table
 from contract.store import Store
 from contract.telling import told
+from pipeline.looking import aliases
 from pipeline.settings import TrainSettings
-from pipeline.verbs.base import AsJson, StoreOption, app, print_table, short_path, summary
+from pipeline.verbs.base import AsJson, StoreOption, app, short_path, summary
 
 
 @app.command("list", epilog="Example: lectern list --json")
@@ -46,19 +48,21 @@ def show(
         found = _open(store)
         artifact = found.artifact(model, version)
         manifest, number = artifact.manifest, int(artifact.folder.name)
-        aliases = [alias for alias, named in _aliases(found, model).items() if named == number]
+        names = [alias for alias, named in aliases(found, model).items() if named == number]
         if as_json:
-            print(json.dumps({"version": number, "aliases": aliases, **manifest.model_dump(mode="json")}))
+            print(json.dumps({"version": number, "aliases": names, **manifest.model_dump(mode="json")}))
             return
-        live = f" ({', '.join(aliases)})" if aliases else ""
+        live = f" ({', '.join(names)})" if names else ""
         title = f"{manifest.model} version {number}{live}"
         print(f"{title}, {manifest.created:%Y-%m-%d %H:%M} UTC  ({short_path(artifact.folder)})")
         if manifest.description:
             print(manifest.description)
         runtime = manifest.runtime
         print(f"Runs as {runtime.format}{f': {runtime.reason}' if runtime.reason else ''}")
-        print_table([_field(field) for field in manifest.signature.model_dump()["inputs"]])
-        for title, values in (("Metrics", manifest.metrics), ("Parameters", manifest.parameters)):
+        describing.fields(manifest.signature.inputs).print()
+        print(describing.answer(manifest.signature.output), end="\n\n")
+        measured = {name: figure(value) for name, value in manifest.metrics.items()}
+        for title, values in (("Metrics", measured), ("Parameters", manifest.parameters)):
             if values:
                 print_table([{title: name, "": value} for name, value in values.items()])
 
@@ -69,18 +73,11 @@ def _open(store: Path | None) -> Store:
 
 def _newest(store: Store, model: str) -> dict[str, Any]:
     versions = store.versions(model)
-    live = {"versions": len(versions), "aliases": _aliases(store, model)}
+    live = {"versions": len(versions), "aliases": aliases(store, model)}
     try:
         return summary(store.artifact(model).manifest, versions[-1]) | live
     except LecternError as error:
         return {"model": model, "version": versions[-1], **live, "error": str(error)}
-
-
-def _aliases(store: Store, model: str) -> dict[str, int]:
-    """What is live of a model: the version that each alias points at, the champion first."""
-    deployment = store.promotions(model).read()
-    champion = deployment.champion(store.versions(model))
-    return ({} if champion is None else {CHAMPION: champion}) | dict(sorted(deployment.aliases.items()))
 
 
 def _short_row(row: dict[str, Any]) -> dict[str, Any]:
@@ -93,21 +90,7 @@ def _short_row(row: dict[str, Any]) -> dict[str, Any]:
 
 def _live(row: dict[str, Any]) -> dict[str, Any]:
     """The champion beside the newest version, and the other aliases where there are any."""
-    aliases = {alias: version for alias, version in row["aliases"].items() if alias != CHAMPION}
+    others = {alias: version for alias, version in row["aliases"].items() if alias != CHAMPION}
     shown = {"model": row["model"], "version": row["version"], CHAMPION: row["aliases"].get(CHAMPION, "")}
     rest = {name: value for name, value in row.items() if name not in (*shown, "aliases")}
-    return shown | rest | ({"aliases": aliases} if aliases else {})
-
-
-def _field(field: dict[str, Any]) -> dict[str, Any]:
-    def limits(pair: tuple[float | str, float | str] | None) -> str:
-        return " to ".join(limit if isinstance(limit, str) else f"{limit:g}" for limit in pair or ())
-
-    return {
-        "field": field["name"],
-        "type": field["type"] + "".join(f"[{n}]" for n in field["shape"]) + (" or null" if field["nullable"] else ""),
-        "unit": field["unit"],
-        "observed": limits(field["observed"]) or ", ".join(map(str, field["levels"] or ())),
-        "allowed": limits(field["bounds"]),
-        "example": textwrap.shorten(str(field["example"]), 60, placeholder=" …"),
-    }
+    return shown | rest | ({"aliases": others} if others else {})

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from contract.showing import print_table
 from contract.telling import told
 from pipeline.settings import TrainSettings
-from pipeline.verbs.base import AsJson, StoreOption, app, print_table, short_path
+from pipeline.verbs.base import AsJson, StoreOption, app, short_path
 from pipeline.verbs.giving import FileOption, GivenCommand, PairsOption, pairs
 from pipeline.verbs.training import ForceOption, PromoteOption, decided, tell
 

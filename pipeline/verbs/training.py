@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from contract.manifest import Policy
+from contract.showing import print_table
 from contract.store import Store
 from contract.telling import told
 from pipeline.settings import TrainSettings
-from pipeline.verbs.base import AsJson, StoreOption, app, figures, print_table, short_path, summary
+from pipeline.verbs.base import AsJson, StoreOption, app, figures, short_path, summary
 from pipeline.verbs.giving import FileOption, GivenCommand, PairsOption, pairs
 
 if TYPE_CHECKING:

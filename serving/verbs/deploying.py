@@ -16,7 +16,8 @@ from contract import trust
 from contract.artifact import Artifact
 from contract.deploying import Deployer, who
 from contract.errors import PromotionFailed
-from contract.promotions import CHALLENGER, CHAMPION, Promotion, changed, one_line
+from contract.promotions import CHALLENGER, CHAMPION, Promotion, changed
+from contract.showing import one_line, print_table
 from contract.telling import told
 from contract.trying import try_out
 from serving.settings import ServeSettings
@@ -166,18 +167,3 @@ def _verdict(entry: Promotion) -> str:
 
 def _version(number: int | None) -> str:
     return "none" if number is None else f"version {number}"
-
-
-def print_table(rows: list[dict[str, str]]) -> None:
-    """Print rows as a table, the keys of the first one as its head."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in rows[0]:
-        table.add_column(name, overflow="fold")  # a narrow terminal loses no letter
-    for row in rows:
-        table.add_row(*map(Text, row.values()))
-    Console().print(table)

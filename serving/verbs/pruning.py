@@ -13,8 +13,9 @@ import typer
 from contract import pruning
 from contract.errors import LecternError
 from contract.pruning import Plan
+from contract.showing import print_table
 from serving.verbs.base import StoreOption, app
-from serving.verbs.deploying import AsJson, ReasonOption, deployer_of, print_table
+from serving.verbs.deploying import AsJson, ReasonOption, deployer_of
 
 _AGE = re.compile(r"([0-9]{1,5})([hdw])")
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
