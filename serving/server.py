@@ -1,8 +1,7 @@
-"""The server: binds the address, runs the application on it, and says so once it answers."""
+"""The server: holds the address, runs the application on it, and says so once it answers."""
 
 from __future__ import annotations
 
-import errno
 import gc
 import logging
 import multiprocessing
@@ -14,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,8 +22,10 @@ import uvicorn._subprocess
 from uvicorn.supervisors import Multiprocess
 
 from contract import trust
-from contract.errors import SettingsRefused
+from serving.address import address_of
 from serving.announcement import announce
+from serving.listening import listening
+from serving.running import keep
 from serving.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -48,11 +49,18 @@ def run(settings: ServeSettings) -> None:
     trust.trusted_keys(settings)  # told of now, not when a version is loaded
     gc.set_threshold(*_GC_THRESHOLDS)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nobody here needs more; models' processes are not given it
-    listener = bind(settings)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both signals end it in the same way
+    with suppress(KeyboardInterrupt), listening(settings) as listener:  # uvicorn raises it again once it has shut down
+        if settings.socket is None:
+            settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+        with keep(address_of(listener), settings):
+            _answer(listener, settings)
+    print("Stopped.")
+
+
+def _answer(listener: socket.socket, settings: ServeSettings) -> None:
     from serving.app import create_app
 
-    host, port = listener.getsockname()[:2]
-    settings = settings.model_copy(update={"port": port})
     config = uvicorn.Config(
         "serving.server:worker" if settings.workers > 1 else create_app(settings),
         factory=settings.workers > 1,
@@ -66,9 +74,8 @@ def run(settings: ServeSettings) -> None:
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
     _show_log()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both signals end it in the same way
     stopping = threading.Event()
-    announcing = partial(announce, host, port, settings)
+    announcing = partial(announce, address_of(listener), settings)
     if settings.workers == 1 or not _FORKS:
         threading.Thread(target=_announce_here, args=[announcing, stopping.wait], daemon=True).start()
     try:
@@ -77,20 +84,15 @@ def run(settings: ServeSettings) -> None:
                 Multiprocess(config, sockets=[listener]).run()
         else:
             uvicorn.Server(config).run(sockets=[listener])
-    except KeyboardInterrupt:  # uvicorn raises the signal again once it has shut down
-        pass
     finally:
         stopping.set()
-        listener.close()
-    print("Stopped.")
 
 
 @contextmanager
 def _shared(settings: ServeSettings) -> Iterator[None]:
     """Tell the workers the settings, by the environment, and give them a folder to share."""
     with tempfile.TemporaryDirectory(prefix="lectern-", ignore_cleanup_errors=True) as folder:
-        given = settings.model_dump(include=settings.model_fields_set) | {"shared_folder": folder}
-        os.environ.update({settings.variable(name): str(value) for name, value in given.items()})
+        os.environ.update(settings.model_copy(update={"shared_folder": folder}).variables())
         yield
 
 
@@ -144,30 +146,6 @@ def worker() -> Lectern:
     gc.freeze()  # without looking through it, which would make pages of it this worker's own
     gc.set_threshold(*_GC_THRESHOLDS)
     return create_app(ServeSettings.read(os.environ))
-
-
-def bind(settings: ServeSettings) -> socket.socket:
-    """A socket that holds the address.
-
-    Raises:
-        SettingsRefused: it is taken, not this machine's, or not allowed.
-    """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-        listener.listen()
-    except OSError as error:
-        listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise SettingsRefused(
-                f"Port {settings.port} on {settings.host} is taken: stop what listens there, or choose another, "
-                f"e.g. `make serve PORT={settings.port + 1}`."
-            ) from None
-        raise SettingsRefused(f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}.") from None
-    listener.set_inheritable(True)
-    return listener
 
 
 def _show_log() -> None:

@@ -68,7 +68,7 @@ class Service:
     def wait(self) -> None:
         """Wait until it says where it answers."""
         self.url = until(self._address)
-        self.client.base_url = httpx.URL(self.url)
+        self.client.base_url = httpx.URL("http://localhost" if self.url.startswith("unix:") else self.url)
 
     def _address(self) -> str:
         assert self.process.poll() is None, f"the service ended:\n{self.printed}{self.complaints}"
@@ -104,6 +104,7 @@ def running(
     """Serve a store on a free port, with settings by field name; wait until it says where it answers."""
     root = store.root if isinstance(store, Store) else store
     own = {name: value for name, value in os.environ.items() if not name.startswith("LECTERN_")}
+    transport = httpx.HTTPTransport(uds=str(settings["socket"])) if "socket" in settings else None
     given = {f"LECTERN_{name.upper()}": str(value) for name, value in ({"store": root, "port": 0} | settings).items()}
     with tempfile.TemporaryDirectory(prefix="lectern-live-") as name:
         folder = Path(name)
@@ -119,7 +120,7 @@ def running(
             )
         before = set[int]()
         try:
-            with httpx.Client(timeout=PATIENCE_S, trust_env=False) as client:
+            with httpx.Client(timeout=PATIENCE_S, trust_env=False, transport=transport) as client:
                 service = Service(process, folder, client)
                 if announced:
                     service.wait()

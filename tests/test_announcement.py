@@ -45,12 +45,14 @@ def test_it_says_where_what_and_how() -> None:
     example = paths | {"row": {"a": 1.5, "b": None, "c": True, "d": "x"}}
     reasons = [{"reason": "First."}, {"reason": "It is bad."}]
     failed: dict[str, Any] = {"model": "old", "champion": None, "metrics": {}, "failed": reasons}
-    assert text(ADDRESS, Path("/srv/artifacts"), READY, [IRIS, failed], example) == (
-        "Lectern answers at http://127.0.0.1:8000  (try it in the browser: http://127.0.0.1:8000/docs)\n"
+    kept = failed | {"model": "new", "failed": []}
+    assert text(ADDRESS, Path("/srv/artifacts"), READY, [IRIS, failed, kept], example) == (
+        "Lectern answers at http://127.0.0.1:8000  (try it in the browser)\n"
         "from the store /srv/artifacts\n"
         "\n"
         "  iris             version 3  accuracy 0.974\n"
         "  old              not served: It is bad.\n"
+        "  new              not served: no version of it was promoted\n"
         "\n"
         "From a shell:\n"
         "  curl -X POST http://127.0.0.1:8000/models/iris/predict -H 'Content-Type: application/json' \\\n"
@@ -67,7 +69,7 @@ def test_it_says_where_what_and_how() -> None:
 def test_without_a_model_it_says_how_to_make_one() -> None:
     health = {"status": "empty", "detail": "The store is empty. Make one.", "models": {}}
     assert text(ADDRESS, Path("/srv/artifacts"), health, [], None) == (
-        "Lectern answers at http://127.0.0.1:8000  (try it in the browser: http://127.0.0.1:8000/docs)\n"
+        "Lectern answers at http://127.0.0.1:8000  (try it in the browser)\n"
         "from the store /srv/artifacts\n"
         "\n"
         "  The store is empty. Make one.\n"
@@ -82,6 +84,18 @@ def test_its_requests_work_as_they_stand(examples: Service) -> None:
         pytest.skip("there is no curl here")
     answer = asked_by_sh(examples)
     assert (answer["prediction"], answer["confidence"], answer["model"]) == ("setosa", 1.0, "iris")
+
+
+def test_on_a_socket_its_requests_work_as_well(store: Store, tmp_path: Path) -> None:
+    publish_graph(store, "double")
+    path = tmp_path / "a socket"
+    with running(store, socket=path, announced=False) as service:
+        until(lambda: "Ctrl-C stops it." in service.printed)
+        assert service.printed.startswith(f"Lectern answers at unix:{path}\nfrom the store {store.root}\n")
+        assert asked_by_python(service)["prediction"] == 2.0
+        if shutil.which("curl") is None:
+            pytest.skip("there is no curl here")
+        assert asked_by_sh(service)["prediction"] == 2.0
 
 
 STRANGE = "O'Brien \"\\ $HOME `id` \n größe 🌼 %s !! \x1b[31m\x9b\u202e\u200b @x"

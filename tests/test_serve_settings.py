@@ -39,6 +39,7 @@ def test_each_is_described_and_names_its_unit(name: str) -> None:
     [
         ("LECTERN_HOST", "0.0.0.0", "0.0.0.0"),
         ("LECTERN_PORT", "5000", 5000),
+        ("LECTERN_SOCKET", "/run/lectern.sock", Path("/run/lectern.sock")),
         ("LECTERN_WORKERS", "2", 2),
         ("LECTERN_DEFAULT_MODEL", "iris", "iris"),
         ("LECTERN_STORE", "/srv/models", Path("/srv/models")),
@@ -59,6 +60,12 @@ def test_the_environment_sets_it(variable: str, text: str, value: object) -> Non
 def test_what_is_given_goes_before_the_environment() -> None:
     settings = ServeSettings.read({"LECTERN_PORT": "1", "LECTERN_HOST": "::1"}, port=2, host=None)
     assert (settings.port, settings.host) == (2, "::1")
+
+
+def test_a_socket_is_reached_from_this_machine_only() -> None:
+    assert not ServeSettings(host="0.0.0.0").local
+    assert ServeSettings(host="0.0.0.0", socket=Path("s")).local
+    assert ServeSettings(host="0.0.0.0", socket=Path("s")).limits.pickle == "any"
 
 
 @pytest.mark.parametrize(

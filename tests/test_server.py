@@ -3,9 +3,11 @@
 import os
 import signal
 import socket
+import stat
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -14,7 +16,8 @@ import pytest
 from contract.answers import Answers
 from contract.errors import SettingsRefused
 from contract.store import Store
-from serving.server import bind
+from serving.listening import LONGEST_PATH, bind, listening
+from serving.running import find
 from serving.settings import ServeSettings
 from tests.live import (
     WAITS,
@@ -75,6 +78,78 @@ def test_a_taken_port_is_one_line_and_exit_code_1(store: Store, workers: int) ->
             assert service.printed == ""
             [line] = service.complaints.splitlines()
             assert line.startswith(f"lectern: Port {port} on 127.0.0.1 is taken: ")
+
+
+# --- a unix socket in its place
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(SettingsRefused) as refused:
+        bind(ServeSettings(socket=path))
+    return str(refused.value)
+
+
+def test_a_path_that_cannot_be_a_socket_is_refused(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 120)
+    assert refusal(long).startswith(f"The path of the socket {long} has {len(str(long))} bytes, and this system takes ")
+    assert refusal(long).endswith(f" {LONGEST_PATH}: choose a shorter one.")
+    lost = tmp_path / "none" / "s"
+    assert refusal(lost) == f"There is no folder {lost.parent} for the socket: make it, or choose another path."
+    (tmp_path / "file").write_text("mine")
+    for thing in (tmp_path / "file", tmp_path):
+        assert refusal(thing) == f"{thing} is no socket, and stays as it is: choose another path."
+    assert (tmp_path / "file").read_text() == "mine"
+    assert refusal(Path("/proc/socket")).startswith("Cannot listen on the socket /proc/socket: ")
+
+
+def test_the_longest_path_is_one_that_the_system_takes(tmp_path: Path) -> None:
+    path = tmp_path / "s".ljust(LONGEST_PATH - len(str(tmp_path)) - 1, "s")
+    assert len(str(path)) == LONGEST_PATH
+    with bind(ServeSettings(socket=path)):
+        assert path.is_socket()
+
+
+def test_a_socket_that_nobody_listens_on_is_replaced_and_another_one_is_not(tmp_path: Path) -> None:
+    settings = ServeSettings(socket=tmp_path / "s")
+    bind(settings).close()
+    assert (tmp_path / "s").is_socket()
+    with bind(settings) as listener:
+        assert stat.S_IMODE((tmp_path / "s").stat().st_mode) == 0o600
+        taken = f"Another service listens on the socket {tmp_path / 's'}: stop it, or choose another path."
+        assert refusal(tmp_path / "s") == taken
+        listener.listen(0)
+        with socket.socket(socket.AF_UNIX) as one, socket.socket(socket.AF_UNIX) as other:
+            for waiting in (one, other):
+                waiting.setblocking(False)
+                with suppress(BlockingIOError):
+                    waiting.connect(str(tmp_path / "s"))
+            assert refusal(tmp_path / "s") == taken
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_it_answers_on_a_socket_that_is_gone_afterwards(store: Store, tmp_path: Path, workers: int) -> None:
+    publish_graph(store, "double")
+    path = tmp_path / "s"
+    with running(store, socket=path, workers=workers, host="0.0.0.0") as service:
+        assert service.url == f"unix:{path}"
+        assert service.predict({"x": 1}).json()["prediction"] == 2.0
+        [record] = find(store.root)
+        assert (record.pid, record.address, record.url) == (service.process.pid, f"unix:{path}", "")
+        assert record.answers
+        family = descendants(service.process.pid)
+        assert (service.stop(), service.printed.splitlines()[-1]) == (0, "Stopped.")
+        until(lambda: not set(family) & set(processes()))
+    assert not path.exists()
+    assert not record.answers
+
+
+def test_a_socket_that_another_service_has_taken_over_stays(tmp_path: Path) -> None:
+    settings = ServeSettings(socket=tmp_path / "s")
+    with listening(settings):
+        (tmp_path / "s").unlink()
+        other = bind(settings)
+    with other:
+        assert (tmp_path / "s").is_socket()
 
 
 # --- what it prints

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ from serving.verbs.base import StoreOption, app
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default=False)] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.", show_default=False)] = None,
+    socket: Annotated[Path | None, typer.Option(help="Unix socket to listen on instead.", show_default=False)] = None,
     workers: Annotated[int | None, typer.Option(help="Server processes.", show_default=False)] = None,
     model: Annotated[str | None, typer.Option(help="Model behind /predict.", show_default=False)] = None,
     store: StoreOption = None,
@@ -23,7 +25,8 @@ def serve(
 ) -> None:
     """Serve the champion of every model; what is promoted answers within a second."""
     with told():
-        found = ServeSettings.read(os.environ, host=host, port=port, workers=workers, default_model=model, store=store)
+        address = {"host": host, "port": port, "socket": socket}
+        found = ServeSettings.read(os.environ, **address, workers=workers, default_model=model, store=store)
         if settings:
             for name, value, source, description in found.table(os.environ):
                 print(f"{name:<28} {value:<16} {source:<13} {description}")
