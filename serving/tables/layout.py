@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -11,7 +11,7 @@ import numpy as np
 
 from contract.answers import Answers, ArrayAnswers
 from contract.errors import PredictionFailed
-from contract.signature import Field, Scalar, as_key
+from contract.signature import Field, Output, Scalar, as_key
 from serving.loading import Served
 from serving.tables.chunk import Chunk
 
@@ -73,7 +73,7 @@ class Layout:
     @cached_property
     def columns(self) -> list[Column]:
         """All columns of a table, in order."""
-        predictions = self._predictions()
+        predictions = predicted(self._output, self._example)
         taken = {column.name for column in predictions} | {"id", "warnings", "error"}
         inputs = [self._input(field, taken) for field in self._signature.inputs] if self._echo else []
         return [*inputs, *predictions, *(Column(name, "string") for name in ("id", "warnings", "error"))]
@@ -108,22 +108,8 @@ class Layout:
             kind = field.type
         return Column(name, kind, field.shape)
 
-    def _predictions(self) -> list[Column]:
-        output, example = self._output, self._example
-        kind: Kind = _kind(output.classes) if output.classes else output.type
-        if output.task == "multilabel":
-            found = [Column("prediction", "string")]
-        elif output.width is not None:
-            found = [Column(f"prediction.{name}", kind) for name in output.names or range(output.width)]
-        else:
-            found = [Column("prediction", kind)]
-        found += [Column(name, "float") for name in ("confidence", "score") if name in example]
-        for name in ("probabilities", "scores"):
-            found += [Column(f"{name}.{key}", "float") for key in example.get(name, ())]
-        return found
-
     def _answered(self, answers: Answers) -> list[Any]:
-        """The values of the columns of `_predictions`."""
+        """The values of the columns that are `predicted`."""
         output, example = self._output, self._example
         scores: Any = None
         if isinstance(answers, ArrayAnswers):
@@ -136,9 +122,9 @@ class Layout:
             if output.task == "multilabel":
                 found = [[BETWEEN.join(map(as_key, labels)) for labels in answers.values]]
             elif output.width is not None:
-                found = [self._spelled(values) for values in zip(*answers.values, strict=True)]
+                found = [spelled(values, output) for values in zip(*answers.values, strict=True)]
             else:
-                found = [self._spelled(answers.values)]
+                found = [spelled(answers.values, output)]
             if "confidence" in example:
                 places = np.array([self._place[value] for value in answers.values], dtype=np.intp)
             if answers.scores is not None:
@@ -147,19 +133,34 @@ class Layout:
             found.append(scores[np.arange(len(scores)), places])
         if example.keys() & {"score", "probabilities", "scores"}:
             found += list(scores.T)
-        if len(found) != len(self._predictions()):
+        if len(found) != len(predicted(output, example)):
             raise ValueError("not a column for each number")
         return found
 
     @cached_property
     def _choices(self) -> list[Scalar]:
-        return self._spelled(self._output.classes)
+        return spelled(self._output.classes, self._output)
 
-    def _spelled(self, values: Sequence[Any]) -> list[Any]:
-        """Classes as the column has them: of several kinds, as texts."""
-        classes = self._output.classes
-        mixed = _kind(classes) == "string" and not all(isinstance(value, str) for value in classes)
-        return [as_key(value) for value in values] if mixed else list(values)
+
+def predicted(output: Output, example: Mapping[str, Any]) -> list[Column]:
+    """The columns of what is predicted; `example` is one answer as JSON has it."""
+    kind: Kind = _kind(output.classes) if output.classes else output.type
+    if output.task == "multilabel":
+        found = [Column("prediction", "string")]
+    elif output.width is not None:
+        found = [Column(f"prediction.{name}", kind) for name in output.names or range(output.width)]
+    else:
+        found = [Column("prediction", kind)]
+    found += [Column(name, "float") for name in ("confidence", "score") if name in example]
+    for name in ("probabilities", "scores"):
+        found += [Column(f"{name}.{key}", "float") for key in example.get(name, ())]
+    return found
+
+
+def spelled(values: Sequence[Any], output: Output) -> list[Any]:
+    """Answers as their column has them: where classes are of several kinds, as texts."""
+    mixed = _kind(output.classes) == "string" and not all(isinstance(value, str) for value in output.classes)
+    return [as_key(value) for value in values] if mixed else list(values)
 
 
 def _kind(values: Sequence[Scalar]) -> Kind:
