@@ -14,18 +14,21 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from contract.artifact import Artifact
 from contract.deploying import Deployer
-from contract.promotions import ALIAS, CHAMPION, Deployment, told
+from contract.promotions import ALIAS, CHAMPION, Deployment, Promotion, changed, told
 from contract.trying import try_out
-from serving.agreement import Agreement
 from serving.loading import admit
 from serving.metrics import Sheet
+from serving.pages.rendering import PAGE, page, wants_page
 from serving.problems import Problem
 from serving.registry import Registry
-from serving.settings import only_this_machine
-from serving.shadow_page import render
+from serving.settings import ServeSettings
+from serving.shadow_report import ShadowDocument, facts, report
 
-_PAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1_000)]
+
+
+MOST_ENTRIES = 200
+"""Of the history its page shows no more."""
 
 
 class Move(BaseModel):
@@ -75,35 +78,16 @@ class PromotionDocument(BaseModel):
     by: str = ""
     reason: str = ""
     said: str = Field(description="the entry in one line")
+    what: str = Field("", description="what it changed")
     alias: str = ""
     version: int | None = None
     before: int | None = None
     gate: dict[str, Any] | None = Field(None, description="the comparison that decided")
 
 
-class ShadowDocument(BaseModel):
-    """How far the challenger says the same as the champion, on the same rows."""
-
-    model: str
-    champion: int
-    challenger: int
-    running: bool
-    rows: int
-    agreeing: int
-    agreement: float | None = Field(description="the share of rows on which they agree")
-    failed: int = Field(description="rows that the challenger could not answer")
-    left_out: int = Field(description="rows that it was not asked, to bound what comparing costs")
-    mean_difference: float | None = Field(description="of the probabilities (their largest difference) or numbers")
-    largest_difference: float
-    challenger_ms_per_row: float | None
-    champion_ms_per_request: float | None
-    said: dict[str, int] = Field(description="rows by what champion and challenger said")
-    differing: list[dict[str, Any]] = Field(description="the last rows on which they differ")
-
-
 def create_admin(registry: Registry) -> APIRouter:
     """The routes, for one registry."""
-    router = APIRouter(tags=["deployment"], dependencies=[Depends(partial(_admit, registry.settings.host))])
+    router = APIRouter(tags=["deployment"], dependencies=[Depends(partial(_admit, registry.settings))])
     store = registry.store
 
     def try_it(artifact: Artifact) -> None:
@@ -152,51 +136,58 @@ def create_admin(registry: Registry) -> APIRouter:
         share, shadow, reason = wanted.challenger, wanted.shadow, wanted.reason
         return done(model, deployer(request).traffic(model, share=share, shadow=shadow, reason=reason))
 
-    @router.get("/models/{model}/history")
-    def history(model: str) -> list[PromotionDocument]:
+    @router.get("/models/{model}/history", response_model=list[PromotionDocument], responses=PAGE)
+    def history(model: str, request: Request) -> list[PromotionDocument] | Response:
         """Every promotion of a model, the first one first."""
         registry.model(model)
-        found = []
-        for number, entry in store.promotions(model).history():
-            if entry is None:
-                found.append(PromotionDocument(number=number, kind="damaged", said="This entry cannot be read."))
-                continue
-            facts = entry.model_dump(include={"kind", "at", "by", "reason", "alias", "version", "before", "gate"})
-            found.append(PromotionDocument(number=number, said=told(entry), **facts))
-        return found
+        found = [_promotion(number, entry) for number, entry in store.promotions(model).history()]
+        if not wants_page(request):
+            return found
+        shown = found[: -MOST_ENTRIES - 1 : -1]
+        return page(request, "history.html", model=model, entries=shown, more=len(found) - len(shown))
 
-    @router.get("/models/{model}/shadow", response_model=ShadowDocument, responses=_PAGE)
+    @router.get("/models/{model}/shadow", response_model=ShadowDocument, responses=PAGE)
     def shadow(model: str, request: Request) -> ShadowDocument | Response:
-        """What was compared of the challenger's answers to copies with the champion's; as a page for `text/html`."""
+        """What was compared of the challenger's answers to copies with the champion's."""
         state = registry.model(model)
         total = Sheet()
         for sheet in registry.observation.sheets():
             total.add(sheet)
         pair = state.shadowed
-        found = total.agreements.of(model, pair[0].version, pair[1].version) if pair else total.agreements.last(model)
-        if found is None:
+        agreements = total.agreements
+        agreement = agreements.of(model, pair[0].version, pair[1].version) if pair else agreements.last(model)
+        if agreement is None and wants_page(request):
+            return page(request, "shadow.html", model=model, found=None)
+        if agreement is None:
             raise Problem(
                 404, "no_shadow", f"No challenger of '{model}' has answered copies; `lectern traffic {model} --shadow`."
             )
-        document = _shadow(found, total, running=pair is not None)
-        headers = {"vary": "accept", "cache-control": "no-store"}
-        if "text/html" in request.headers.get("accept", ""):
-            return Response(render(document), media_type="text/html", headers=headers)
-        return document
+        found = report(agreement, total, running=pair is not None)
+        if not wants_page(request):
+            return found
+        return page(request, "shadow.html", model=model, **facts(found))
 
     return router
 
 
-def _admit(host: str, request: Request, response: Response) -> None:
-    """Let only callers on this machine change anything, and no page of another site through their browser."""
-    if not only_this_machine(host):
+def _admit(settings: ServeSettings, request: Request, response: Response) -> None:
+    """Let only callers on this machine change anything, and no page of another site through their browser.
+
+    A unix socket is reached by its owner alone, whatever name they or a proxy of theirs call it by.
+    """
+    if not settings.local:
         raise Problem(403, "admin_locked", "These routes answer only where the service listens on this machine alone.")
     named = re.sub(r":[0-9]*$", "", request.headers.get("host", "")).strip("[]").lower()
-    if not (named == "localhost" or _is_address(named)):
+    if not (_over_unix_socket(request) or named == "localhost" or _is_address(named)):
         raise Problem(421, "host_unknown", "These routes answer under this machine's own address only.")
     if request.method == "POST" and request.headers.get("content-type", "").partition(";")[0] != "application/json":
         raise Problem(415, "unsupported_type", "These routes take application/json.")
     response.headers["cache-control"] = "no-store"
+
+
+def _over_unix_socket(request: Request) -> bool:
+    server = request.scope.get("server")
+    return server is not None and server[1] is None  # as ASGI says it
 
 
 def _is_address(text: str) -> bool:
@@ -234,6 +225,13 @@ def _gate(made: Deployer, model: str, version: int) -> int:
     return champion
 
 
+def _promotion(number: int, entry: Promotion | None) -> PromotionDocument:
+    if entry is None:
+        return PromotionDocument(number=number, kind="damaged", said="This entry cannot be read.")
+    facts = entry.model_dump(include={"kind", "at", "by", "reason", "alias", "version", "before", "gate"})
+    return PromotionDocument(number=number, said=told(entry), what=changed(entry), **facts)
+
+
 def _deployment(model: str, found: Deployment, versions: list[int]) -> DeploymentDocument:
     return DeploymentDocument(
         model=model,
@@ -242,26 +240,4 @@ def _deployment(model: str, found: Deployment, versions: list[int]) -> Deploymen
         aliases=dict(found.aliases),
         challenger=found.share,
         shadow=found.shadow,
-    )
-
-
-def _shadow(found: Agreement, total: Sheet, *, running: bool) -> ShadowDocument:
-    champion = total.of(found.model, found.champion)
-    requests = sum(champion.statuses.values())
-    return ShadowDocument(
-        model=found.model,
-        champion=found.champion,
-        challenger=found.challenger,
-        running=running,
-        rows=found.rows,
-        agreeing=found.agreeing,
-        agreement=found.agreeing / found.rows if found.rows else None,
-        failed=found.failed,
-        left_out=found.left_out,
-        mean_difference=found.difference / found.rows if found.rows else None,
-        largest_difference=found.largest,
-        challenger_ms_per_row=1_000 * found.seconds / found.rows if found.rows else None,
-        champion_ms_per_request=1_000 * champion.seconds / requests if requests else None,
-        said=dict(found.said),
-        differing=list(found.differing),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 
 from fastapi import FastAPI
@@ -51,7 +52,13 @@ _BYTES = {"type": "string", "format": "binary"}
 
 def openapi(app: FastAPI, registry: Registry) -> dict[str, Any]:
     """The document as of now."""
-    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        routes=app.routes,
+        servers=[{"url": "."}],  # wherever the document itself is
+    )
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     schemas["Problem"] = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= schemas["Problem"].pop("$defs", {})
@@ -103,7 +110,7 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
     return {
         "tags": [name],
         "summary": f"Predict with {name}, version {served.version}",
-        "description": served.manifest.description,
+        "description": escape(served.manifest.description, quote=False),  # a document's are Markdown, with HTML in it
         "operationId": operation_id,
         "parameters": [echo],
         "requestBody": {

@@ -7,32 +7,33 @@ from importlib.metadata import version
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from fastapi_offline import FastAPIOffline
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.admin import create_admin
 from serving.documents import openapi
+from serving.models import create_models
+from serving.pages.reference import add_reference
+from serving.pages.rendering import page, wants_page
 from serving.problems import MEDIA_TYPE, STATUS, Problem
 from serving.registry import Registry
 from serving.responses import new_id, send_problem
 from serving.routes import create_router, prediction_routes
 
-_OWN_HOST_ONLY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'self'"
-)
-
 
 def create_framework(registry: Registry) -> FastAPI:
     """The documents, the pages and all routes, for one registry."""
-    framework = FastAPIOffline(
+    framework = FastAPI(
         title="Lectern",
         version=version("lectern"),
         description="Models from notebooks, each with its own types. Every error is `application/problem+json`.",
-        static_url="/static/docs",
+        root_path_in_servers=False,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # to an absolute address, which a proxy's prefix would be missing from
     )
+    add_reference(framework)
+    framework.include_router(create_models(registry))
     framework.include_router(create_router(registry))
     framework.include_router(create_admin(registry))
     framework.router.routes.extend(prediction_routes(registry))
@@ -44,7 +45,7 @@ def create_framework(registry: Registry) -> FastAPI:
 
 
 class Guard:
-    """Around the framework: a page reaches this host and no other, and what nobody foresaw is a problem, too."""
+    """Around the framework: what nobody foresaw is a problem, too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -53,35 +54,35 @@ class Guard:
         """Answer one connection."""
         started = False
 
-        async def send_guarded(message: Message) -> None:
+        async def send_noting(message: Message) -> None:
             nonlocal started
             started = True
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                if headers.get("content-type", "").startswith("text/html"):
-                    headers.setdefault("content-security-policy", _OWN_HOST_ONLY)
             await send(message)
 
         try:
-            await self.app(scope, receive, send_guarded)
+            await self.app(scope, receive, send_noting)
         except Exception as error:
             if started or scope["type"] != "http":
                 raise
             await send_problem(error, new_id(), send)
 
 
-def _refuse(_: Request, error: Exception) -> Response:
-    """Every error of the framework's routes as a problem."""
+def _refuse(request: Request, error: Exception) -> Response:
+    """Every error of the framework's routes as a problem, which a browser gets as a page."""
     problem = _problem(error)
     request_id = new_id()
-    headers = problem.headers | {"x-request-id": request_id}
+    headers = problem.headers | {"x-request-id": request_id, "vary": "accept"}
+    if request.method == "GET" and wants_page(request):
+        shown = page(request, "problem.html", problem.status, problem=problem, request_id=request_id)
+        shown.headers.update(headers)
+        return shown
     return Response(problem.body(request_id), problem.status, headers, MEDIA_TYPE)
 
 
 def _problem(error: Exception) -> Problem:
     match error:
         case HTTPException(status_code=404):
-            return Problem(404, "not_found", "There is nothing at this path; /docs lists what there is.")
+            return Problem(404, "not_found", "There is nothing at this path; / has the models, /docs all there is.")
         case HTTPException(status_code=405):
             return Problem(405, "method_not_allowed", "This path does not take this method.", headers=error.headers)
         case HTTPException():

@@ -95,6 +95,14 @@ def wants_echo(query: bytes) -> bool:
     raise Problem(422, "invalid_request", "The parameter 'echo' is true or false.")
 
 
+def prefers(accept: str, media: str, other: str) -> bool:
+    """Whether one media type is named, and liked at least as well as another one, which a wildcard stands for, too."""
+    ranges = [_range(text) for text in accept.lower().split(",") if text.strip()]
+    liked = max((quality for name, quality in ranges if name == media), default=0.0)
+    rest = max((quality for name, quality in ranges if name in (other, "*/*")), default=0.0)
+    return liked > 0 and liked >= rest
+
+
 def _chosen(accepts: bytes, usual: Form) -> Form | None:
     """The form that is liked best; of several one that is named goes first, then the usual one."""
     ranges = [_range(text) for text in accepts.decode("latin-1").lower().split(",") if text.strip()]

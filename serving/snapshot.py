@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from contract.promotions import CHALLENGER, CHAMPION, Deployment
 from serving.canary import Split
 from serving.loading import Served
+
+Condition = Literal["ready", "loading", "failed", "unpromoted"]
+"""Whether a model answers, and why not: no version of it was promoted, or none that was can be served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,17 @@ class ModelState:
     def champion(self) -> Served | None:
         """The version that answers where none is named."""
         return self.answering.get(CHAMPION)
+
+    @property
+    def condition(self) -> Condition:
+        """Whether it answers, and why not."""
+        if self.champion:
+            return "ready"
+        deployment = self.deployment
+        if deployment.number and CHAMPION not in deployment.aliases:
+            return "unpromoted"
+        wanted = deployment.champions if deployment.number else self.versions
+        return "failed" if set(wanted) & set(self.versions) <= set(self.failures) else "loading"
 
     @property
     def challenger(self) -> Served | None:

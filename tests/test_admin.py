@@ -14,13 +14,14 @@ from contract.deploying import Deployer
 from contract.errors import PromotionConflict
 from contract.promotion_log import PromotionLog
 from contract.store import Store
-from serving.admin import Promote, _shadow, create_admin
+from serving.admin import Promote, create_admin
 from serving.agreement import Agreement
 from serving.metrics import Sheet
+from serving.pages.rendering import page
 from serving.problems import Problem
 from serving.registry import Registry
 from serving.settings import ServeSettings
-from serving.shadow_page import render
+from serving.shadow_report import facts, report
 from tests.live import Service, damage, publish_graph, running, until
 
 MODEL = "times"
@@ -178,10 +179,9 @@ def test_canary_and_shadow_begin_and_end(fresh: tuple[Service, Deployer]) -> Non
     assert f'lectern_shadow_rows_total{{challenger="3",champion="2",model="{MODEL}",outcome="differ"}}' in (
         service.client.get("/metrics").text
     )
-    page = service.client.get(f"/models/{MODEL}/shadow", headers={"accept": "text/html,*/*"})
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert "<h1>times: version 3 in the shadow of version 2</h1>" in page.text
-    assert "<script" not in page.text
+    shown = service.client.get(f"/models/{MODEL}/shadow", headers={"accept": "text/html,*/*"})
+    assert shown.headers["content-type"] == "text/html; charset=utf-8"
+    assert "<h2>Version 3 in the shadow of version 2</h2>" in shown.text
     assert post(service, "promote", version=3, force=True, reason="better")[1]["challenger"] == 0
     until(lambda: service.get(f"/models/{MODEL}")["aliases"] == {"champion": 3})
     assert not service.get(f"/models/{MODEL}/shadow")["running"]
@@ -223,9 +223,11 @@ def test_a_body_that_is_no_json_is_said_to_be_none(service: tuple[Service, Store
 
 def test_a_page_without_rows_claims_no_agreement() -> None:
     found = Agreement(MODEL, 1, 2, failed=4)
-    page = render(_shadow(found, Sheet(), running=True))
-    assert "No row has two answers to compare yet." in page
-    assert "%" not in page.partition("<body>")[2]
+    shown = facts(report(found, Sheet(), running=True))
+    request = Request({"type": "http", "method": "GET", "path": f"/models/{MODEL}/shadow", "headers": []})
+    text = bytes(page(request, "shadow.html", model=MODEL, **shown).body).decode()
+    assert "No row has two answers to compare yet." in text
+    assert "%" not in text
 
 
 def test_pages_of_other_sites_change_nothing(service: tuple[Service, Store]) -> None:
@@ -249,3 +251,15 @@ def test_a_service_that_others_reach_is_locked(tmp_path: Path) -> None:
         for path in ("history", "shadow", "deployment"):
             assert service.client.get(f"/models/{MODEL}/{path}").status_code == 403
         assert service.predict({"x": 1.0}).json()["version"] == 2
+
+
+def test_over_a_socket_any_name_will_do_and_a_page_still_changes_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    publish_graph(store, MODEL, 1.0)
+    with running(store, socket=tmp_path / "s", host="0.0.0.0") as service:
+        behind = {"host": "hub.example"}
+        path = f"/models/{MODEL}/traffic"
+        assert service.client.post(path, json={}, headers=behind).status_code == 200
+        assert service.client.get(f"/models/{MODEL}/history", headers=behind).status_code == 200
+        plain = behind | {"content-type": "text/plain"}
+        assert service.client.post(path, content=b"{}", headers=plain).status_code == 415

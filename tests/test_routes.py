@@ -218,7 +218,7 @@ def test_the_default_model_has_paths_of_its_own(examples: Service, path: str) ->
         ("/v1/predict", 404, "no_default_model", "No default model is set "),
         ("/models/broken/predict", 503, "version_failed", f"Version 1 of 'broken' cannot be served: {REASON}"),
         ("/models/times/versions/2/predict", 503, "version_failed", f"Version 2 of 'times' cannot be served: {REASON}"),
-        ("/models//predict", 404, "not_found", "There is nothing at this path; /docs lists what there is."),
+        ("/models//predict", 404, "not_found", "There is nothing at this path; / has the models, /docs all there is."),
         ("/models/times/versions//predict", 404, "not_found", "There is nothing at this path; "),
     ],
 )  # fmt: skip
@@ -354,14 +354,14 @@ def test_the_rest_is_read_with_get(examples: Service, path: str) -> None:
 def test_a_path_with_nothing_behind_it_says_where_to_look(examples: Service, path: str) -> None:
     found = problem(examples.client.get(path))
     assert (found.status, found.code) == (404, "not_found")
-    assert found.detail == "There is nothing at this path; /docs lists what there is."
+    assert found.detail == "There is nothing at this path; / has the models, /docs all there is."
 
 
-def test_the_home_page_is_the_documentation(examples: Service) -> None:
+def test_the_home_page_has_every_model(examples: Service) -> None:
     response = examples.client.get("/")
-    assert response.is_redirect
-    assert response.next_request is not None
-    assert response.next_request.url.path == "/docs"
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    for name in ("cardio", "iris"):
+        assert f'href="./models/{name}"' in response.text
 
 
 def test_a_store_that_cannot_be_read_keeps_nobody_from_predicting(store: Store) -> None:

@@ -1,0 +1,48 @@
+"""Health: how the service is, in one word and one sentence."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from serving.snapshot import Snapshot
+
+
+class Health(BaseModel):
+    """How the service is."""
+
+    status: Literal["ready", "degraded", "loading", "empty", "failed"]
+    detail: str = Field(description="what that means, and what to do where something can be done")
+    models: dict[str, int | None] = Field(description="the version of each model that answers")
+
+
+def health(snapshot: Snapshot) -> Health:
+    """What is to be said of the models at one moment."""
+    states = sorted(snapshot.models.items())
+    models = {name: state.champion.version if state.champion else None for name, state in states}
+    silent = [name for name, version in models.items() if version is None]
+    loading = [name for name in silent if snapshot.models[name].condition == "loading"]
+
+    def found(status: Literal["ready", "degraded", "loading", "empty", "failed"], detail: str) -> Health:
+        return Health(status=status, detail=detail, models=models)
+
+    if snapshot.trouble:
+        detail = f"The store cannot be read: {snapshot.trouble}. What was loaded before goes on answering."
+        return found("degraded" if len(silent) < len(models) else "failed", detail)
+    if not snapshot.complete:
+        return found("loading", "The store is being read.")
+    if not models:
+        detail = "The store is empty. `make train` or `lectern train NOTEBOOK` makes a version; it is served at once."
+        return found("empty", detail)
+    if loading and len(silent) == len(models):
+        return found("loading", f"{', '.join(loading)} is being loaded.")
+    if not silent and (behind := [name for name, state in states if state.lags]):
+        return found(
+            "degraded", f"{', '.join(behind)} answers with another version than was promoted; /models says why."
+        )
+    if not silent:
+        return found("ready", "Every model answers.")
+    if len(silent) < len(models):
+        return found("degraded", f"No version of {', '.join(silent)} answers; /models says why.")
+    return found("failed", "No version of any model can be served; /models says why.")
