@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 NOTEBOOK = $(sort $(wildcard notebooks/training/*.ipynb))
-# `make serve` trains these in an empty store, so that the first answer is not long in coming; `make train` the others too
+# an empty store gets these, so that the first answer is not long in coming; `make train` trains the others too
 first := $(wildcard notebooks/training/cardio.ipynb notebooks/training/iris.ipynb)
 PARAMS =
 UPGRADE =
@@ -22,7 +22,7 @@ $(eval $(call passed-on,MODEL,LECTERN_DEFAULT_MODEL))
 $(eval $(call passed-on,STORE,LECTERN_STORE))
 store = $(or $(LECTERN_STORE),artifacts)
 
-.PHONY: help setup new lab train sweep serve test lint types unit soak fuzz unit-torch tutorials-check tutorials format bench bench-short bench-training lock known-types clean
+.PHONY: help setup new lab train sweep serve test lint types unit browser screenshots soak fuzz unit-torch tutorials-check tutorials format hooks bench bench-short bench-training lock known-types clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -45,9 +45,18 @@ new: setup ## draft a training notebook for a file of rows (NAME=rents DATA=rows
 	@exec $(bin)/lectern new $${new_name:+"$$new_name"} $${new_data:+--data "$$new_data"} \
 	  $${new_target:+--target "$$new_target"} $(if $(TASK),--task $(TASK)) $(if $(FORCE),--force)
 
+# `make serve` and `make lab` begin with something to ask
+define first-models
+@case "$(store)" in *://*) exit ;; esac; \
+ls "$(store)"/*/[1-9]*/manifest.json >/dev/null 2>&1 || { \
+  echo "The store '$(store)' has no version yet: training two examples first."; \
+  $(MAKE) --no-print-directory train NOTEBOOK="$(or $(call given,NOTEBOOK),$(first))"; }
+endef
+
 # kernels run in the folder of their notebook, so the store's path must not depend on it
 lab: export LECTERN_STORE := $(if $(filter /%,$(store))$(findstring ://,$(store)),$(store),$(CURDIR)/$(store))
-lab: setup ## open the notebooks in JupyterLab (STORE=)
+lab: setup ## open the notebooks in JupyterLab, with the service as a tile and the same two examples (STORE=)
+	$(first-models)
 	@exec $(bin)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 train: setup ## run training notebooks and publish what they export (NOTEBOOK= PARAMS="trees=200 depth=3" FORCE=1 STORE=)
@@ -58,10 +67,7 @@ sweep: setup ## run a notebook with many sets of parameters, publish the best (N
 	@exec $(bin)/lectern sweep $(call given,NOTEBOOK) $(addprefix -p ,$(PARAMS)) $(if $(JOBS),--jobs $(JOBS)) $(if $(FORCE),--force)
 
 serve: setup ## answer requests, with two examples trained if there is no model yet (PORT= HOST= WORKERS= MODEL= STORE=)
-	@case "$(store)" in *://*) exit ;; esac; \
-	ls "$(store)"/*/[1-9]*/manifest.json >/dev/null 2>&1 || { \
-	  echo "The store '$(store)' has no version yet: training two examples first."; \
-	  $(MAKE) --no-print-directory train NOTEBOOK="$(or $(call given,NOTEBOOK),$(first))"; }
+	$(first-models)
 	@exec $(bin)/lectern serve
 
 ##@ Check and mend the code
@@ -81,9 +87,34 @@ types: setup ## types (mypy, strict)
 # half of a test's time is waiting for a process it started, so two share a core; each takes neighbouring tests, which
 # share their fixtures, and in the end some of another's; and all of them would compile what nobody wrote down
 unit: export PYTHONDONTWRITEBYTECODE :=
-unit: setup ## the tests, on every core (pytest)
+unit: setup browser ## the tests, on every core (pytest)
 	@echo "Unit: pytest"
 	@$(bin)/pytest --numprocesses $$((2 * $$(getconf _NPROCESSORS_ONLN))) --dist worksteal --quiet
+
+# the commands that tests/browsing.py looks for, too: the one without a window needs half the time
+browsers = chromium-headless-shell chromium chromium-browser google-chrome
+have-browser = for name in $(browsers); do command -v $$name >/dev/null && exit; done
+apt-get = env DEBIAN_FRONTEND=noninteractive apt-get --yes -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120
+
+# where none can be had, the tests of pages are left out and all others run; apt-get waits for one of its locks only
+browser: setup ## put a browser on the machine for the tests of pages, if it has none (apt-get)
+	@$(have-browser); \
+	root=; test "$$(id -u)" = 0 || root="sudo -n"; \
+	if command -v apt-get >/dev/null && $$root true 2>/dev/null; then \
+	  echo "Browser: installing Chromium (apt-get)"; \
+	  mkdir -p build; tries=24; \
+	  install="$$root $(apt-get) install --no-install-recommends fonts-dejavu-core fonts-liberation"; \
+	  until { $$root $(apt-get) update; $$install chromium-headless-shell || $$install chromium; } >build/browser.log 2>&1; \
+	  do \
+	    grep -q "Could not get lock" build/browser.log && test $$((tries -= 1)) -gt 0 || { \
+	      tail -n 20 build/browser.log >&2; break; }; \
+	    sleep 5; \
+	  done; \
+	fi; \
+	$(have-browser); \
+	echo "lectern: there is no browser on the PATH ($(browsers)), so the tests of pages are left out;" \
+	  "install Chromium or Chrome (on Debian, as root: apt-get install chromium)" >&2; \
+	exit $(if $(filter browser,$(MAKECMDGOALS)),1,0)
 
 soak: setup ## long runs: a hundred swaps under load, runs stopped at every moment
 	@$(bin)/pytest --capture=no tests/soak_*.py
@@ -107,9 +138,15 @@ tutorials: setup ## run the tutorials again and keep their new outputs
 	@echo "Tutorials: running them in place"
 	@$(bin)/python -m tests.tutorials
 
+screenshots: setup browser ## take the pictures of the docs anew, of a service with the example models
+	@$(bin)/python -m tests.screenshots
+
 format: setup ## mend what ruff knows how to mend, then format
 	@$(bin)/ruff check --fix --exit-zero
 	@$(bin)/ruff format
+
+hooks: setup ## let every commit be brought into form: notebooks stripped, code formatted (pre-commit)
+	@$(bin)/pre-commit install
 
 bench: setup ## measure the service beside its peers, each in an environment of its own; needs wrk (apt install wrk), half an hour
 	@$(bin)/python -m benchmarks.serving $(if $(ONLY),--only $(ONLY)) $(if $(CASES),--cases $(CASES))

@@ -17,9 +17,10 @@ from contract.store import Store
 from tests.live import Service, running
 
 if TYPE_CHECKING:
+    from tests.browsing import Browse, Running
     from tests.gated import Zoo
 
-settings.register_profile("lectern", derandomize=True, deadline=None, max_examples=40)
+settings.register_profile("lectern", derandomize=True, deadline=None, max_examples=25)
 settings.register_profile("thorough", deadline=None, max_examples=2_000)  # make fuzz
 settings.load_profile("lectern")
 
@@ -114,3 +115,21 @@ def examples(example_store: Store) -> Iterator[Service]:
             "lectern: cardio version 1 answers now.",
             "lectern: iris version 1 answers now.",
         ]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Running]:
+    """The browser of this worker."""
+    from tests import browsing
+
+    with browsing.started(browsing.installed()) as running:
+        yield running
+
+
+@pytest.fixture
+def browse(chromium: Running) -> Iterator[Browse]:
+    """Open a window on a service: `browse(url, width=…, dark=…)`; each must be well at the end of the test."""
+    from tests import browsing
+
+    with browsing.windows(chromium) as browse:
+        yield browse

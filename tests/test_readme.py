@@ -19,7 +19,7 @@ def test_the_settings_table_is_what_the_settings_are() -> None:
     expected = {}
     for settings in (ServeSettings, TrainSettings):
         for field, info in settings.model_fields.items():
-            if field not in ("stage", "notebook", "shared_folder"):  # between processes of ours, nobody's to set
+            if field not in ("stage", "notebook", "shared_folder", "log"):  # between processes of ours, nobody's to set
                 default = "" if info.default_factory or info.default is None else f"`{info.default}`"
                 expected[settings.variable(field)] = (default, info.description)
     assert {name: (default, description) for name, default, description in rows} == expected

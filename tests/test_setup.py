@@ -106,15 +106,16 @@ def test_conda_takes_everything_from_the_lock() -> None:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A folder whose `lectern` only says how it was called."""
+    """A folder whose `lectern` and `jupyter` only say how they were called."""
     folder = tmp_path / "with a space"
     (folder / ".venv" / "bin").mkdir(parents=True)
     (folder / "notebooks" / "training").mkdir(parents=True)
     (folder / "notebooks" / "training" / "iris.ipynb").touch()
     shutil.copy(ROOT / "Makefile", folder)
-    lectern = folder / ".venv" / "bin" / "lectern"
-    lectern.write_text('#!/bin/sh\necho "lectern $*"\nenv | grep ^LECTERN_ | sort\n')
-    lectern.chmod(0o755)
+    for name in ("lectern", "jupyter"):
+        command = folder / ".venv" / "bin" / name
+        command.write_text(f'#!/bin/sh\necho "{name} $*"\nenv | grep ^LECTERN_ | sort\n')
+        command.chmod(0o755)
     return folder
 
 
@@ -219,11 +220,23 @@ def test_a_training_that_fails_is_not_followed_by_a_service(checkout: Path) -> N
 
 
 def test_jupyterlab_is_told_where_the_store_is(checkout: Path) -> None:
-    (checkout / ".venv" / "bin" / "lectern").rename(checkout / ".venv" / "bin" / "jupyter")
-    assert f"LECTERN_STORE={checkout}/artifacts" in make(checkout, "lab").stdout
+    lab = make(checkout, "lab").stdout
+    assert f"LECTERN_STORE={checkout}/artifacts" in lab.split("jupyter lab ")[1]
     assert f"LECTERN_STORE={checkout}/elsewhere" in make(checkout, "lab", "STORE=elsewhere").stdout
     assert "LECTERN_STORE=/absolute" in make(checkout, "lab", "STORE=/absolute").stdout
     assert "LECTERN_STORE=s3://bucket/store" in make(checkout, "lab", LECTERN_STORE="s3://bucket/store").stdout
+
+
+def test_jupyterlab_begins_with_the_same_models_as_the_service(checkout: Path) -> None:
+    first = make(checkout, "lab").stdout.splitlines()
+    root = " --allow-root" if os.getuid() == 0 else ""
+    assert [line for line in first if line.startswith(("lectern", "jupyter"))] == [
+        "lectern train notebooks/training/iris.ipynb",
+        f"jupyter lab{root} notebooks",
+    ]
+    (checkout / "artifacts" / "iris" / "1").mkdir(parents=True)
+    (checkout / "artifacts" / "iris" / "1" / "manifest.json").touch()
+    assert "lectern train" not in make(checkout, "lab").stdout
 
 
 def test_clean_never_touches_the_store(checkout: Path) -> None:

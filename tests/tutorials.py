@@ -39,9 +39,17 @@ def live() -> Iterator[dict[str, str]]:
 
 
 def check(environment: dict[str, str]) -> int:
-    """Run the tutorials under nbval; return pytest's exit code."""
+    """Run the tutorials under nbval, side by side; return pytest's exit code.
+
+    The first one shows every model that there is, so it goes before those that make some.
+    """
+    first, *others = TUTORIALS
+    return _check(environment, [first]) or _check(environment, others, "--numprocesses", "2", "--dist", "loadfile")
+
+
+def _check(environment: dict[str, str], tutorials: list[Path], *how: str) -> int:
     flags = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", str(CELL_TIMEOUT_S), "-p", "tests.nbval_repairs"]
-    command = [sys.executable, "-m", "pytest", "--quiet", *flags, *map(str, TUTORIALS)]
+    command = [sys.executable, "-m", "pytest", "--quiet", *flags, *how, *map(str, tutorials)]
     return subprocess.run(command, env=environment, check=False).returncode
 
 
