@@ -49,7 +49,8 @@ def separated(rows: Sequence[dict[str, Any]], **how: Any) -> bytes:
     table = csv.writer(text, **how)
     table.writerow(rows[0])
     for row in rows:
-        table.writerow([json.dumps(v) if isinstance(v, bool | list) else v for v in row.values()])
+        cells = [row[name] for name in rows[0]]  # a row may have its fields in an order of its own
+        table.writerow([json.dumps(cell) if isinstance(cell, bool | list) else cell for cell in cells])
     return text.getvalue().encode()
 
 
