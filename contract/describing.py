@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from contract.signature import Field, Output
 
 _ALWAYS = ("field", "type", "example")
-_ONE = {"float": "a number", "integer": "a whole number", "boolean": "true or false", "string": "a text"}
+ONE = {"float": "a number", "integer": "a whole number", "boolean": "true or false", "string": "a text"}
+"""One value of each type in words."""
 _MANY = {"float": "numbers", "integer": "whole numbers", "boolean": "times true or false", "string": "texts"}
 _NOUN = {"classification": ("class", "classes"), "clustering": ("group", "groups"), "multilabel": ("label", "labels")}
 _WITH = {"probabilities": ", with the probability of each", "decisions": ", with decision values", "": ""}
@@ -82,4 +83,4 @@ def _open(output: Output) -> str:
         named = f": {listed(cut(name, _LONGEST_VALUE) for name in output.names)}" if output.names else ""
         return f"{output.width:,} {_MANY[output.type]}{named}"
     noun = f"a {_NOUN[output.task][0]}, " if output.task in _NOUN else ""
-    return noun + _ONE[output.type]
+    return noun + ONE[output.type]

@@ -12,17 +12,12 @@ from pydantic import Field as Limits
 from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from contract import describing
 from contract.showing import listed, shown
 from contract.signature import Field, FieldType, Scalar
 from serving.moments import Moments
 
 _TYPES: dict[FieldType, Any] = {"float": float, "integer": int, "boolean": bool, "string": str}
-_NOUNS: dict[FieldType, str] = {
-    "float": "a number",
-    "integer": "a whole number",
-    "boolean": "true or false",
-    "string": "a text",
-}
 _LARGEST = {"float16": 65504.0, "float32": 3.4028234663852886e38}
 _ELEMENTS: dict[str, Any] = {
     "int": (int, "whole number"),
@@ -82,7 +77,7 @@ def wanted(field: Field, code: str) -> str:
         case "category":
             told = f"one of {listed([shown(level) for level in field.levels or ()])}"
         case _:
-            told = _shape(field) if field.type == "tensor" else _NOUNS[field.type]
+            told = _shape(field) if field.type == "tensor" else describing.ONE[field.type]
             found = limits(field) if field.bounds or code == "out_of_range" else None
             told += f" {between(*found, field.unit)}" if found else ""
     return told + (", or null" if field.nullable else "")

@@ -27,7 +27,11 @@ class _Proxy(BaseHTTPRequestHandler):
         given |= dict.fromkeys(("X-Forwarded-Context", "X-ProxyContextPath", "X-Forwarded-Prefix"), PREFIX)
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         with closing(http.client.HTTPConnection(self.service)) as connection:
-            connection.request(self.command, self.path.removeprefix(PREFIX), body, given)
+            try:
+                connection.request(self.command, self.path.removeprefix(PREFIX), body, given)
+            except ConnectionRefusedError:
+                self.send_error(500, "could not connect to the service")
+                return
             answer = connection.getresponse()
             self.send_response_only(answer.status, answer.reason)
             for name, value in answer.getheaders():

@@ -211,3 +211,13 @@ def test_from_an_empty_store_to_a_service_that_went_and_came_back(browse: Browse
         expect(entered(page, "x")).to_have_value("4")
         assert predicted(page)[1]["prediction"] == 12
         page.goto("about:blank")
+
+
+def test_a_proxy_that_answers_for_a_service_that_is_gone_is_not_taken_for_it(browse: Browse, store: Store) -> None:
+    publish_graph(store, "double")
+    with running(store, poll_s=0.05) as service, prefixed(service.url) as home:
+        page = browse(home, expected=["500"]).page
+        opened(page, "double")
+        service.stop()
+        expect(page.get_by_text("The service does not answer. This page goes on trying.")).to_be_visible()
+        page.goto("about:blank")

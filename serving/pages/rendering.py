@@ -112,4 +112,4 @@ def _shown(value: Any, most: int = 80) -> str:
         text = value
     else:
         text = f"{value:.6g}" if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return showing.cut(text, most)
