@@ -17,6 +17,7 @@ from contract.promotions import CHAMPION
 from serving.snapshot import ModelState
 
 if TYPE_CHECKING:
+    from contract.promotions import Deployment
     from serving.registry import Registry
 
 STOP_S = 2.0
@@ -31,6 +32,8 @@ class Watcher:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self._following: dict[str, Future[None]] = {}
+        self._shorter: dict[str, Deployment] = {}
+        """What logs say that were longer before, by model: a folder that is being removed looks like that, too."""
         self._stopping = threading.Event()
         self._wanted = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="lectern-watch", daemon=True)
@@ -98,6 +101,10 @@ class Watcher:
         state = known.get(name, ModelState())
         versions = tuple(registry.store.versions(name))
         deployment = registry.store.promotions(name).read(state.deployment)
+        if deployment.number < state.deployment.number and deployment != self._shorter.get(name):
+            self._shorter[name] = deployment  # believed when the next look finds the same
+            return
+        self._shorter.pop(name, None)
         if (versions, deployment) != (state.versions, state.deployment) or name not in known:
             for number in set(deployment.damaged) - set(state.deployment.damaged):
                 log.warning("Promotion %d of '%s' cannot be read; what is live stays live.", number, name)

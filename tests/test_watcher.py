@@ -227,6 +227,34 @@ def test_what_vanishes_from_the_store_goes_on_answering(store: Store, deployer: 
     play(store, scenario)
 
 
+def test_a_log_that_is_being_removed_is_not_believed_halfway(store: Store, deployer: Deployer) -> None:
+    deployer.promote(MODEL, 2)
+    deployer.promote(MODEL, 1, CHALLENGER)
+    deployer.traffic(MODEL, share=50)
+    log = store.root / MODEL / "promotions"
+
+    async def scenario(registry: Registry) -> None:
+        registry._watcher.stop()  # from here on it looks when told
+        for number in (1, 3, 2):
+            (log / f"0000000{number}.json").unlink()
+            registry._watcher._look_at(MODEL)
+            assert registry.model(MODEL).deployment.aliases == {CHAMPION: 2, CHALLENGER: 1}
+
+    play(store, scenario)
+
+
+def test_a_log_that_stays_shorter_is_another_one(store: Store, deployer: Deployer) -> None:
+    deployer.promote(MODEL, 2)
+    deployer.promote(MODEL, 3)
+
+    async def scenario(registry: Registry) -> None:
+        assert answering(registry) == {CHAMPION: 3}
+        (store.root / MODEL / "promotions" / "00000002.json").unlink()
+        await eventually(lambda: answering(registry) == {CHAMPION: 2})
+
+    play(store, scenario)
+
+
 def test_an_entry_that_was_restored_is_followed(store: Store, deployer: Deployer) -> None:
     deployer.promote(MODEL, 2)
     deployer.promote(MODEL, 3)
