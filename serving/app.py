@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from starlette.types import Receive, Scope, Send
 
+from contract.promotions import CHALLENGER
 from serving.canary import Split
 from serving.loading import Served
+from serving.observed import ALIAS
 from serving.prediction import predict
 from serving.registry import Registry
 from serving.settings import ServeSettings
@@ -64,7 +66,12 @@ class Lectern:
         if scope["type"] != "http" or scope["method"] != "POST":
             return None
         found = self.registry.snapshot.routes.get(scope["path"])
-        return found.choose(scope["headers"]) if isinstance(found, Split) else found
+        if isinstance(found, Split):
+            chosen = found.choose(scope["headers"])
+            if chosen is found.challenger:
+                scope[ALIAS] = CHALLENGER
+            return chosen
+        return found
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

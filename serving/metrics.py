@@ -58,6 +58,24 @@ class Counts:
 
 
 @dataclass(slots=True)
+class LogCounts:
+    """What became of the rows that were answered, in the prediction log: each is in one of these in the end."""
+
+    stored: int = 0
+    """Committed to the database."""
+    dropped: int = 0
+    """There was no room for them while they waited, or the database refused them."""
+    withheld: int = 0
+    """Their caller did not want them in it."""
+
+    def add(self, other: LogCounts) -> None:
+        """Take in what another process counted."""
+        self.stored += other.stored
+        self.dropped += other.dropped
+        self.withheld += other.withheld
+
+
+@dataclass(slots=True)
 class Sheet:
     """All counts of one process."""
 
@@ -67,6 +85,7 @@ class Sheet:
     """Rows that were answered but not observed, because the queue was full."""
     agreements: Agreements = field(default_factory=Agreements)
     """What challengers answered to copies."""
+    log: LogCounts = field(default_factory=LogCounts)
 
     def of(self, model: str, version: int) -> Counts:
         """The counts of one version, from now on there."""
@@ -79,6 +98,7 @@ class Sheet:
             for version, counts in versions.items():
                 self.of(model, version).add(counts)
         self.agreements.add(other.agreements)
+        self.log.add(other.log)
 
 
 SHEET = TypeAdapter(Sheet)

@@ -1,4 +1,4 @@
-"""Observation: what was answered goes through a bounded queue to a thread, which looks at it in its own time.
+"""Observation: what was answered goes through a bounded queue to a thread, in which observers look at it.
 
 Of workers that share a folder each leaves its counts there, so that any of them can tell all.
 """
@@ -10,16 +10,19 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from pydantic import ValidationError
+from starlette.types import Scope
 
 from contract.signature import as_key
 from serving.loading import Served
 from serving.metrics import SHEET, Sheet
+from serving.observed import STREAMING, Observed, Observer, Part
 from serving.replies import Reply
 from serving.shadow import Shadows
 
@@ -33,51 +36,62 @@ _PREFIX = "counts-"
 log = logging.getLogger("lectern.observation")
 
 
-Request = tuple[Served, int, float, int, Reply | None]
-"""A request that has been dealt with: by which version, its status (0 where the caller was gone), seconds and rows."""
-
-
 class Observation:
     """All that one process has seen. `offer` is the event loop's."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """Begin to look.
+        """Prepare to look.
 
         Args:
             folder: where workers leave their counts; None where there is one alone.
         """
         self.sheet = Sheet()
         self.shadows = Shadows(self.sheet.agreements)
+        self.observers: list[Observer] = [Tally(), self.shadows]
         self._folder = folder
-        self._queue: deque[Request] = deque()
+        self._queue: deque[Observed] = deque()
         self._offered = self._taken = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="lectern-observe", daemon=True)
 
     def start(self) -> None:
         """Begin to look at what is offered."""
+        for observer in self.observers:
+            observer.start()
         self._thread.start()
 
     def stop(self) -> None:
         """Look at what is left, and end."""
         self._stopping.set()
-        self.shadows.follow({})
         if self._thread.is_alive():
             self._thread.join()
+        for observer in self.observers:
+            observer.stop()
 
     def offer(
-        self, served: Served, status: int, seconds: float, reply: Reply | None = None, *, streamed: int = 0
+        self,
+        served: Served,
+        scope: Scope,
+        request_id: str,
+        status: int,
+        began: float,
+        reply: Reply | Part | None = None,
+        *,
+        streamed: int = 0,
     ) -> None:
         """Have a request and its reply looked at; where there is no room for its rows it is only counted.
 
-        Of a stream only the number of its rows is known.
+        At the end of a stream only the number of its rows is known; its parts were offered while it went on.
         """
-        rows = streamed if reply is None else len(reply.rows)
-        self._offered += rows
-        if reply is not None and self._offered - self._taken > MOST_ROWS:
-            self.sheet.dropped += rows
-            reply = None
-        self._queue.append((served, status, seconds, rows, reply))
+        ended = perf_counter()
+        rows = streamed if reply is None else len(reply.answers.values)
+        if reply is not None:
+            self._offered += rows
+            if self._offered - self._taken > MOST_ROWS:
+                self._offered -= rows
+                self.sheet.dropped += rows
+                reply = None
+        self._queue.append(Observed(served, scope, request_id, status, ended - began, ended, rows, reply))
 
     def sheets(self) -> Iterator[Sheet]:
         """The counts of this process, and those of the other workers, also of such as have ended."""
@@ -107,10 +121,12 @@ class Observation:
     def _look(self) -> None:
         while self._queue:
             some = [self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))]
-            self._taken += tally(some)
-            for served, _, _, _, reply in some:
-                if reply is not None and served in self.shadows.by_champion:
-                    self.shadows.by_champion[served].offer(reply)
+            self._taken += sum(one.rows for one in some if one.reply is not None)
+            for observer in self.observers:
+                try:
+                    observer.see(some)
+                except Exception:
+                    log.exception("%s failed in an unforeseen way.", type(observer).__name__)
             time.sleep(_PAUSE_S)
 
     def _leave(self, content: bytes) -> None:
@@ -122,26 +138,28 @@ class Observation:
             log.warning("The counts of this worker cannot be written: %s.", error.strerror)
 
 
-def tally(some: Iterable[Request]) -> int:
-    """Count requests, the classes that were predicted, and the fields of warnings; return how many rows there were."""
-    total = 0
-    seconds: dict[tuple[Served, int], list[float]] = {}
-    found: dict[tuple[Served, int], int] = {}
-    predicted: dict[Served, list[Any]] = {}
-    for served, status, took, rows, reply in some:
-        total += rows
-        seconds.setdefault((served, status), []).append(took)
-        if reply is not None:
-            predicted.setdefault(served, []).extend(reply.answers.values)
-            for warnings in reply.unlike.values():
-                served.counts.warnings.update(warning["field"] for warning in warnings)
-        found[served, status] = found.get((served, status), 0) + rows
-    for (served, status), times in seconds.items():
-        served.counts.requests(status, times, found[served, status])
-    for served, values in predicted.items():
-        output = served.manifest.signature.output
-        if output.classes:
-            several = output.task == "multilabel" or output.width is not None
-            classes = Counter(chain.from_iterable(values) if several else values)
-            served.counts.predictions.update({as_key(value): number for value, number in classes.items()})
-    return total
+class Tally(Observer):
+    """Counts requests, the classes that were predicted, and the fields of warnings."""
+
+    def see(self, some: Sequence[Observed]) -> None:
+        """Count."""
+        seconds: dict[tuple[Served, int], list[float]] = {}
+        rows: Counter[tuple[Served, int]] = Counter()
+        predicted: dict[Served, list[Any]] = {}
+        for one in some:
+            served, reply = one.served, one.reply
+            if one.status != STREAMING:
+                seconds.setdefault((served, one.status), []).append(one.seconds)
+                rows[served, one.status] += one.rows
+            if reply is not None:
+                predicted.setdefault(served, []).extend(reply.answers.values)
+                for warnings in reply.unlike.values():
+                    served.counts.warnings.update(warning["field"] for warning in warnings)
+        for (served, status), times in seconds.items():
+            served.counts.requests(status, times, rows[served, status])
+        for served, values in predicted.items():
+            output = served.manifest.signature.output
+            if output.classes:
+                several = output.task == "multilabel" or output.width is not None
+                classes = Counter(chain.from_iterable(values) if several else values)
+                served.counts.predictions.update({as_key(value): number for value, number in classes.items()})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,6 +18,7 @@ from contract.answers import Answers, Columns
 from serving.columns_form import is_columns_form, read_columns_form
 from serving.loading import Served
 from serving.negotiation import is_plain, too_large, wants_echo
+from serving.observed import GONE, STREAMING
 from serving.replies import Reply, ReplySchema
 from serving.requests import RequestSchema, Row, Unlike
 from serving.responses import new_id, send_problem
@@ -41,11 +43,13 @@ class Hangup(Exception):
 async def predict(served: Served, scope: Scope, receive: Receive, send: Send, registry: Registry) -> None:
     """Answer one request with one version."""
     began, request_id = perf_counter(), new_id()
+    offer = registry.observation.offer
     try:
         limit = registry.settings.max_body_bytes
         if not is_plain(scope["headers"], limit):
-            status, rows = await answer_stream(served, scope, receive, send, request_id, registry.settings)
-            registry.observation.offer(served, status, perf_counter() - began, streamed=rows)
+            observe = partial(offer, served, scope, request_id, STREAMING, began)
+            status, rows = await answer_stream(served, scope, receive, send, request_id, registry.settings, observe)
+            offer(served, scope, request_id, status, began, streamed=rows)
             return
         with served.predictor.in_use():
             message = await receive()
@@ -64,12 +68,12 @@ async def predict(served: Served, scope: Scope, receive: Receive, send: Send, re
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
     except Hangup:
-        registry.observation.offer(served, 0, perf_counter() - began)
+        offer(served, scope, request_id, GONE, began)
     except Exception as error:  # noqa: BLE001  # whatever it is, who asked is told
         status = await send_problem(error, request_id, send)
-        registry.observation.offer(served, status, perf_counter() - began)
+        offer(served, scope, request_id, status, began)
     else:
-        registry.observation.offer(served, 200, perf_counter() - began, reply)
+        offer(served, scope, request_id, 200, began, reply)
 
 
 async def _at_length(served: Served, body: bytes, request_id: str, query: bytes) -> Reply:
@@ -80,7 +84,7 @@ async def _at_length(served: Served, body: bytes, request_id: str, query: bytes)
     answers = await served.predictor.answer(columns)
     unlike = await work(served.schema.unlike, columns)
     answer = await work(_written, served, answers, unlike, request_id, rows if echo else None, many)
-    return Reply(answer, rows, answers, unlike, request_id)
+    return Reply(answer, rows, answers, unlike, request_id, many)
 
 
 async def _here(work: Callable[..., T], *given: Any) -> T:

@@ -23,6 +23,7 @@ from serving.observation import Observation
 from serving.settings import ServeSettings
 from serving.snapshot import Failure, ModelState, Snapshot, routes
 from serving.usage import Usage
+from serving.watch import Watch
 from serving.watcher import Watcher
 
 RETRY_S = 5.0
@@ -39,6 +40,8 @@ class Registry:
         self.settings = settings
         self.snapshot = Snapshot()
         self.observation = Observation(settings.shared_folder)
+        self.watch = Watch(store, settings, self.observation.sheet)
+        self.observation.observers += self.watch.observers
         self._usage = Usage(settings)
         self._watcher = Watcher(self)
         self._changing = threading.Lock()

@@ -23,6 +23,13 @@ class Reply(NamedTuple):
     answers: Answers
     unlike: Unlike
     request_id: str
+    many: bool = False
+    """Whether the rows came in a list."""
+
+    @property
+    def ids(self) -> list[str]:
+        """The names of the predictions, one a row."""
+        return [f"{self.request_id}-{number}" for number in range(len(self.rows))] if self.many else [self.request_id]
 
 
 _MISFIT = "The model answered something that does not fit its signature."

@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from contract.answers import Answers, apart
 from contract.signature import Output, as_key
 from serving.agreement import Agreement, Agreements
 from serving.loading import Served
+from serving.observed import Observed, Observer
 from serving.replies import Reply
 
 MOST_WAITING = 1_000
@@ -98,6 +99,7 @@ class Shadow:
     def _count(self, reply: Reply, again: Answers) -> None:
         agreement, output, rows = self.agreement, self.champion.manifest.signature.output, len(reply.rows)
         said, instead = reply.answers.values, again.values
+        ids = reply.ids
         differing = apart(Answers(instead), Answers(said), relative=output.numeric, tolerance=WITHIN)
         agreement.seen = time.time()
         agreement.rows += rows
@@ -108,8 +110,7 @@ class Shadow:
         if output.classes and output.width is None and output.task != "multilabel":
             agreement.said.update(f"{as_key(a)} → {as_key(b)}" for a, b in zip(said, instead, strict=True))
         for number in differing:
-            request_id = f"{reply.request_id}-{number}" if rows > 1 else reply.request_id
-            row = {"id": request_id, "input": reply.rows[number]}
+            row = {"id": ids[number], "input": reply.rows[number]}
             agreement.differing.append(row | {"champion": said[number], "challenger": instead[number]})
 
 
@@ -126,13 +127,23 @@ def _distance(some: list[float], others: list[float]) -> float:
     return max((abs(a - b) for a, b in zip(some, others, strict=False)), default=0.0)
 
 
-class Shadows:
+class Shadows(Observer):
     """The comparisons of all models, as many as are wanted at the moment."""
 
     def __init__(self, agreements: Agreements) -> None:
         self._agreements = agreements
         self.by_champion: Mapping[Served, Shadow] = {}
         """Never changed, only replaced."""
+
+    def see(self, some: Sequence[Observed]) -> None:
+        """Have the replies of champions compared; of streams there are no copies."""
+        for one in some:
+            if one.served in self.by_champion and isinstance(one.reply, Reply):
+                self.by_champion[one.served].offer(one.reply)
+
+    def stop(self) -> None:
+        """Compare no more."""
+        self.follow({})
 
     def follow(self, wanted: Mapping[Served, Served]) -> None:
         """Compare each champion with its challenger, and no others."""

@@ -10,6 +10,7 @@ import contextlib
 import io
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -19,6 +20,7 @@ from contract.answers import Answers
 from contract.formats import FORMATS
 from serving.loading import Served
 from serving.negotiation import negotiated, wants_echo
+from serving.observed import GONE, Part
 from serving.pipes import Abandoned, Spool, Upload
 from serving.problems import UNFORESEEN, Problem
 from serving.responses import send_problem
@@ -33,9 +35,15 @@ _BUFFER_BYTES = 256 << 10
 
 
 async def answer_stream(
-    served: Served, scope: Scope, receive: Receive, send: Send, request_id: str, settings: ServeSettings
+    served: Served,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    request_id: str,
+    settings: ServeSettings,
+    observe: Callable[[Part], None],
 ) -> tuple[int, int]:
-    """Answer one request whose body or answers are not JSON.
+    """Answer one request whose body or answers are not JSON, and have what is answered observed part by part.
 
     Return the status (0 where the caller left before the end) and how many rows were answered.
     """
@@ -46,7 +54,7 @@ async def answer_stream(
         return await send_problem(problem, request_id, send), 0
     headers = [(b"content-type", answers.media[0].encode()), *served.headers, (b"x-request-id", request_id.encode())]
     with served.predictor.in_use():
-        work = _Work(served, body, answers, layout, settings.max_body_bytes)
+        work = _Work(served, body, answers, layout, settings.max_body_bytes, observe)
         return await work.go(receive, send, headers)
 
 
@@ -59,12 +67,21 @@ def ask(served: Served, chunk: Chunk) -> Answers:
 class _Work:
     """One stream, from the first row to the last answer."""
 
-    def __init__(self, served: Served, body: Form, answers: Form, layout: Layout, limit: int) -> None:
+    def __init__(
+        self,
+        served: Served,
+        body: Form,
+        answers: Form,
+        layout: Layout,
+        limit: int,
+        observe: Callable[[Part], None],
+    ) -> None:
         self._served = served
         self._body = body
         self._answers = answers
         self._layout = layout
         self._limit = limit
+        self._observe = observe
         self._loop = asyncio.get_running_loop()
         self._upload = Upload(self._loop)
         self._spool = Spool(self._loop)
@@ -97,7 +114,7 @@ class _Work:
     async def _send(self, send: Send, headers: list[tuple[bytes, bytes]]) -> int:
         part = await self._spool.read()
         if self._gone.is_set():
-            return 0
+            return GONE
         if self._refusal is not None:
             return await send_problem(self._refusal, self._layout.request_id, send)
         await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -105,7 +122,7 @@ class _Work:
             await send({"type": "http.response.body", "body": part, "more_body": True})
             part = await self._spool.read()
         await send({"type": "http.response.body", "body": b""})
-        return 0 if self._gone.is_set() else 200
+        return GONE if self._gone.is_set() else 200
 
     def _run(self, done: asyncio.Event) -> None:
         """What the thread does."""
@@ -129,8 +146,11 @@ class _Work:
                     if chunk.problem and not self._spool.written:
                         raise chunk.problem
                     if chunk.count:
-                        writer.write(chunk, ask(self._served, chunk))
+                        found = ask(self._served, chunk)
+                        writer.write(chunk, found)
                         self._rows += chunk.count
+                        part = Part(chunk, found, self._layout.request_id)
+                        self._loop.call_soon_threadsafe(self._observe, part)
                     if chunk.problem:
                         raise chunk.problem
         except Abandoned:

@@ -44,7 +44,7 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Served]]
 def answered(served: Served, *values: float, request_id: str = "r") -> Reply:
     """What the service replies to some rows."""
     rows = [{"x": value} for value in values]
-    return Reply(b"", rows, served.predictor.answer_blocking({"x": list(values)}), {}, request_id)
+    return Reply(b"", rows, served.predictor.answer_blocking({"x": list(values)}), {}, request_id, len(rows) > 1)
 
 
 def compared(champion: Served, challenger: Served, *replies: Reply) -> Agreement:
