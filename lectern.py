@@ -16,6 +16,7 @@ VERBS = {
     "show": "pipeline",
     "promote": "pipeline",
     "compare": "pipeline",
+    "report": "pipeline",
     "serve": "serving",
     "score": "serving",
     "rollback": "serving",

@@ -12,6 +12,7 @@ LecternError
 │   ├── ModelNotFound
 │   ├── VersionNotFound
 │   ├── AliasNotFound
+│   ├── ReportNotFound
 │   ├── PublishFailed       no version was made
 │   ├── PromotionRefused    an alias that may not point there, or a share that is none
 │   ├── PromotionConflict   somebody else was first
@@ -103,6 +104,14 @@ class AliasNotFound(StoreError):
         self.model, self.alias, self.known = model, alias, tuple(sorted(known))
         has = ", ".join(self.known) or "none"
         super().__init__(f"Model '{model}' has no alias '{alias[:40]}'; it has {has}.")
+
+
+class ReportNotFound(StoreError):
+    """The model has no report of that name."""
+
+    def __init__(self, model: str, name: str) -> None:
+        self.model, self.name = model, name
+        super().__init__(f"Model '{model}' has no report '{name[:60]}'; /models/{model}/reports lists what it has.")
 
 
 class PublishFailed(StoreError):

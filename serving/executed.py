@@ -43,9 +43,14 @@ def executed(request: Request, artifact: Artifact, model: str, version: str, *, 
     if as_file or prefers(request.headers.get("accept", ""), MEDIA_TYPE, "text/html"):
         attachment = {"content-disposition": f'attachment; filename="{model}-{version}.ipynb"'}
         return StreamingResponse(_begun(artifact.pieces(NOTEBOOK)), 200, attachment | _SANDBOX, MEDIA_TYPE)
-    if is_cut(artifact):
-        return Response(_NOTICE + artifact.beginning(REPORT, MOST_BYTES), 200, _SANDBOX, "text/html")
-    return Response(artifact.read(REPORT), 200, _SANDBOX, "text/html")
+    return stranger(artifact.beginning(REPORT, MOST_BYTES + 1) if is_cut(artifact) else artifact.read(REPORT))
+
+
+def stranger(content: bytes) -> Response:
+    """A page that may have been written by anybody; of more than `MOST_BYTES` the beginning."""
+    if len(content) > MOST_BYTES:
+        content = _NOTICE + content[:MOST_BYTES]
+    return Response(content, 200, _SANDBOX, "text/html")
 
 
 def is_cut(artifact: Artifact) -> bool:

@@ -17,6 +17,7 @@ from serving.pages.reference import add_reference
 from serving.pages.rendering import page, wants_page
 from serving.problems import MEDIA_TYPE, STATUS, Problem
 from serving.registry import Registry
+from serving.reports import create_reports
 from serving.responses import new_id, send_problem
 from serving.routes import create_router, prediction_routes
 
@@ -36,6 +37,7 @@ def create_framework(registry: Registry) -> FastAPI:
     framework.include_router(create_models(registry))
     framework.include_router(create_router(registry))
     framework.include_router(create_admin(registry))
+    framework.include_router(create_reports(registry))
     framework.router.routes.extend(prediction_routes(registry))
     framework.openapi = lambda: openapi(framework, registry)  # type: ignore[method-assign]  # FastAPI's documented way
     for kind in (*STATUS, Problem, HTTPException, RequestValidationError, OSError):

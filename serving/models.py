@@ -38,7 +38,7 @@ _Number = Annotated[str, Query(description="the number of a version")]
 
 def create_models(registry: Registry) -> APIRouter:
     """The routes, for one registry."""
-    router = APIRouter(tags=["models"], dependencies=[Depends(_vary)])
+    router = APIRouter(tags=["models"], dependencies=[Depends(vary)])
 
     @router.get("/", include_in_schema=False)
     def home(request: Request) -> Response:
@@ -146,7 +146,7 @@ def create_models(registry: Registry) -> APIRouter:
     return router
 
 
-async def _vary(response: Response) -> None:
+async def vary(response: Response) -> None:
     """Let no cache give a browser the document in the place of the page."""
     response.headers["vary"] = "accept"
 

@@ -24,6 +24,7 @@ from contract.errors import (
     PromotionConflict,
     PromotionFailed,
     PromotionRefused,
+    ReportNotFound,
     VersionNotFound,
 )
 
@@ -37,6 +38,7 @@ UNFORESEEN = "internal_error"
 STATUS: dict[type[LecternError], tuple[HTTPStatus, str]] = {
     ModelNotFound: (HTTPStatus.NOT_FOUND, "model_not_found"),
     VersionNotFound: (HTTPStatus.NOT_FOUND, "version_not_found"),
+    ReportNotFound: (HTTPStatus.NOT_FOUND, "report_not_found"),
     AliasNotFound: (HTTPStatus.NOT_FOUND, "alias_not_found"),
     NameRefused: (HTTPStatus.UNPROCESSABLE_ENTITY, "name_refused"),
     PromotionRefused: (HTTPStatus.CONFLICT, "promotion_refused"),

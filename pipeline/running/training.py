@@ -27,6 +27,7 @@ from contract.store import Store
 from pipeline.gating.deciding import Decision
 from pipeline.gating.releasing import Release
 from pipeline.running import records
+from pipeline.running.failures import INJECTED, described
 from pipeline.running.notebooks import write_notebook
 from pipeline.running.planning import Plan, Planner
 from pipeline.running.records import NOTEBOOK, REPORT, RunRecord
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 _NO_EXPORT = 'it ran to its end, but no cell called export: end it with `export(model, "name", inputs, targets)`'
-_INJECTED = "injected-parameters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def attempt(
         parameters=plan.mask.parameters(plan.values),
     )
     if failure is not None:
-        return Ended(record, said=_describe(plan.notebook, record, executed))
+        return Ended(record, said=described(plan.notebook, record.error, executed))
     manifest = _seal(stage, folder, record)
     return Ended(record.model_copy(update={"model": manifest.model, "metrics": manifest.metrics}), manifest)
 
@@ -192,7 +192,7 @@ def _masked(executed: NotebookNode, plan: Plan) -> Any:
     if shown != plan.given:
         executed.metadata.papermill["parameters"] = shown
         for cell in executed.cells:
-            if _INJECTED in cell.metadata.get("tags", []):
+            if INJECTED in cell.metadata.get("tags", []):
                 cell.source = PythonTranslator.codify(shown, "Parameters")
     return plan.mask.inside(executed)
 
@@ -206,17 +206,6 @@ def _unfit(stage: Stage, failure: Any) -> Any:
     except ArtifactError as error:
         return failure("failed", f"it changed what it had exported: {error}")
     return None
-
-
-def _describe(notebook: Path, record: RunRecord, executed: NotebookNode) -> str:
-    # numbered as in the author's notebook, which lacks papermill's own cell
-    cells = [cell for cell in executed.cells if cell.cell_type == "code"]
-    cells = [cell for cell in cells if _INJECTED not in cell.metadata.get("tags", [])]
-    at = next((i for i, c in enumerate(cells) if c.metadata.get("papermill", {}).get("status") == "failed"), None)
-    if at is None:
-        return f"{notebook} failed: {record.error}"
-    code = "".join(f"\n    {line[:160]}" for line in cells[at].source.splitlines()[:12])
-    return f"{notebook} failed in code cell {at + 1} of {len(cells)}: {record.error}{code}"
 
 
 def _seal(stage: Stage, folder: Path, record: RunRecord) -> Manifest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.verbs import deploying, looking, new, sweeping, training
+from pipeline.verbs import deploying, looking, new, reporting, sweeping, training
 from pipeline.verbs.base import app
 
-__all__ = ["app", "deploying", "looking", "new", "sweeping", "training"]
+__all__ = ["app", "deploying", "looking", "new", "reporting", "sweeping", "training"]
