@@ -10,6 +10,7 @@ from contract.answers import Answers, Columns
 from contract.deploying import Deployer
 from contract.formats import onnx
 from contract.manifest import Onnx, Run, Runtime
+from contract.reports import Reports
 from contract.signature import Field, Output, Signature
 from contract.store import Store
 from tests.live import Says, Times, Unpickled, X, damage, multiplication, once_there, publish, publish_graph
@@ -82,6 +83,10 @@ def hang(store: Store) -> None:
     for factor, r2 in ((1.0, 0.81), (2.0, 0.88), (3.0, 0.79)):
         changes = {"description": about, "metrics": {"r2": r2, "mae": 100 * factor, "oddity": 5.0}} | common
         graph(store, "rents", factor, notebook, **changes, environment={"python": "3.11", "pandas": f"3.0.{factor:g}"})
+    reports = Reports(store.root / "rents").folder
+    reports.mkdir()
+    for name in ("20261120T060000Z-drift", "20261121T060000Z-drift", "20261121T060000Z-traffic"):
+        (reports / f"{name}.html").write_text(REPORT)
     graph(store, "rents", 4.0, metrics={"r2": 0.9})
     damage(store.artifact("rents", 4), golden.GOLDEN)
     deployer = Deployer(store, "ada@lab", lambda _: None)

@@ -31,6 +31,8 @@ SMALL = {
     "models/unpromoted/history": "version 1 was not promoted",
     "models/rents/shadow": "Rows that differ",
     "models/forms/shadow": "No challenger",
+    "models/rents/reports": "All of them",
+    "models/forms/reports": "lectern report forms",
 }
 """Paths, and what is to be seen there."""
 LARGE = {
