@@ -41,6 +41,7 @@ def _row(field: Field) -> dict[str, str]:
         "unit": field.unit,
         "allowed": levels if category else _range(field.bounds),
         "observed": _range(field.observed) or ("" if category else levels),
+        "note": "sensitive" if field.sensitive else "",
         "example": "" if field.example is None else _plain(field.example),
     }
 

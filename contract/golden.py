@@ -46,10 +46,13 @@ class Model(Protocol):
 
 def choose(columns: Columns, answers: Answers) -> tuple[Columns, Answers]:
     """Up to `MAX_ROWS` of n answered rows, spread evenly over them: held-out rows often stand sorted by class."""
-    rows = count(columns)
-    step = max(1, -(-rows // MAX_ROWS))
-    chosen = range(0, rows, step)
+    chosen = spread(count(columns))
     return {name: [values[i] for i in chosen] for name, values in columns.items()}, answers.take(chosen)
+
+
+def spread(rows: int) -> range:
+    """Up to `MAX_ROWS` of n rows by number, spread evenly over them."""
+    return range(0, rows, max(1, -(-rows // MAX_ROWS)))
 
 
 def write(columns: Columns, answers: Answers) -> bytes:

@@ -45,6 +45,8 @@ class Field(Record):
     observed: tuple[int | float, int | float] | tuple[str, str] | None = None
     """The least and the greatest value seen; of dates and times in ISO 8601, of a tensor over all its elements."""
     levels: tuple[Scalar, ...] | None = None
+    sensitive: bool = False
+    """Whether its values never leave the request: none is kept, logged, counted or shown; the example is drawn."""
     example: JsonValue = None
 
     @model_validator(mode="after")
@@ -55,6 +57,8 @@ class Field(Record):
             raise ValueError("a category has levels")
         if self.observed and isinstance(self.observed[0], str) != (self.type in ("date", "datetime")):
             raise ValueError("dates and times, and nothing else, are observed between texts")
+        if self.sensitive and (self.observed or (self.type == "string" and self.levels)):
+            raise ValueError("of a sensitive field nothing is kept that the rows held")
         return self
 
 

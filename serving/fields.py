@@ -117,6 +117,8 @@ def described(field: Field) -> str:
         found.append(f"the model saw {between(*seen, field.unit)}")
     if field.type == "string" and field.levels:
         found.append(f"the model saw {listed([shown(level) for level in field.levels])}")
+    if field.sensitive:
+        found.append("sensitive: what is sent is not kept")
     return "; ".join(found)
 
 

@@ -41,6 +41,7 @@ from pipeline.exporting import (
     examining,
     forgotten,
     guidance,
+    hiding,
     intake,
     outputs,
     signatures,
@@ -69,6 +70,7 @@ def export(
     description: str = "",
     metrics: Mapping[str, float] | None = None,
     keep_rows: bool = True,
+    sensitive: Sequence[str] = (),
     promote: Policy | None = None,
 ) -> Exported:
     """Make the fitted `model` the next version of the model `name`.
@@ -79,7 +81,8 @@ def export(
             functions, mappings and transformers whose `inverse_transform` makes the answer what callers know.
         name: what callers will call it: lower-case letters, digits, '-' and '_'.
         inputs: n rows as the model, or the first step of the chain, takes them: a DataFrame (pandas or polars), an
-            array of n by fields or n by any shape, a list or Series of texts, a sparse matrix. Best the held-out ones.
+            array of n by fields or n by any shape, a list or Series of texts, a sparse matrix. Best the held-out ones:
+            what is answered to them is what later answers are compared with for drift.
         targets: the n true values of these rows; with them the usual metrics are computed.
         all_rows: every row the model saw; types, nullability, observed ranges, levels and the baseline for drift are
             taken from them. `inputs` where not given.
@@ -95,6 +98,9 @@ def export(
         keep_rows: whether real rows may be kept (golden rows, the example, held-out rows for the gate). Without them
             golden rows and the example are drawn from the observed ranges. What the model itself remembers, as nearest
             neighbours do, stays in its file.
+        sensitive: fields whose values are nobody's to see: nothing of them is kept in the artifact but the levels of a
+            category and `bounds`, and a service neither logs nor counts nor shows what requests send. Golden rows and
+            the example have drawn values in their place; held-out rows are not kept at all.
         promote: `if-better` makes the version the champion if it is not worse than the one that is, on the same rows;
             `always` and `never` compare nothing. As LECTERN_TRAIN_PROMOTE says when not given.
 
@@ -120,6 +126,7 @@ def export(
     if all_rows is not None:
         everything = asking.ordered(chain, intake.read(all_rows, "all_rows", columns), "all_rows")
     _check_columns(rows.frame, everything.frame)
+    hiding.check(sensitive, list(rows.frame.columns))
     nursery_of(os.getpid()).warm_up()  # the proof will need it
     wishes = examining.Wishes(classes, threshold, targets, bounds or {}, units or {})
     with contextlib.redirect_stdout(io.StringIO()):  # what the steps print, they would print for every row
@@ -128,16 +135,18 @@ def export(
             raise ExportRefused(missing)
         fitted, signature = FittedObject(found.chain, found.signature), found.signature
         answered = [(found.sent, found.expected)]
-        if not keep_rows:
-            signature, drawn = signatures.draw(signature, golden.MAX_ROWS)
-            answered.append((drawn, asking.answer_drawn(fitted, drawn)))
+        if sensitive or not keep_rows:
+            signature, drawn = hiding.hide(fitted, found.sent, sensitive, keep_rows=keep_rows)
+            answered.append(drawn)
 
     output = signature.output
     truth = None if targets is None else evaluation.truth(targets, output, len(rows))
     measured = measuring.measure(found.direct, truth, output, _taken(found.chain, rows, output))
     if output.task == "transform" and (share := importances.explained_variance(found.chain)) is not None:
         measured["explained_variance"] = share
-    remarks = _remarks(rows, model, notebook, found.categories, targets)
+    remarks = guidance.remarks(rows, model, notebook, found.categories, targets)
+    if sensitive and keep_rows and truth is not None:
+        remarks.append(f"No held-out row is kept, as {listed(sensitive)} is sensitive: give the gate rows by hand.")
     if truth is not None:
         lacking = forgotten.scaler(found.chain, rows, truth, output, measured, notebook)
         if doubt := lacking or measuring.worse_than_constant(measured, truth, output):
@@ -159,9 +168,9 @@ def export(
         remarks += _save(found.chain, stage)
         stage.path(golden.GOLDEN).write_bytes(golden.write(*golden.choose(*answered[-1])))
         plain = ((f.name, signatures.as_plain(everything.frame[f.name], f)) for f in signature.inputs)
-        counted = baseline.measure(plain, signature)
+        counted = baseline.measure(plain, found.direct.values, signature)
         stage.path(baseline.BASELINE).write_text(counted.model_dump_json())
-        if keep_rows and truth is not None:
+        if keep_rows and not sensitive and truth is not None:
             evaluation.write(rows.frame, truth, stage.path(evaluation.FILE))
         stage.seal(manifest)
         with ThreadPoolExecutor(1) as beside:  # a process starts while the graph is converted
@@ -222,27 +231,6 @@ def _metrics(measured: Mapping[str, float], given: Mapping[str, float]) -> dict[
     for name, value in found.items():
         if not math.isfinite(value):
             raise ExportRefused(f"metrics= has {value} for '{name}'; a metric is a finite number.")
-    return found
-
-
-def _remarks(
-    rows: intake.Rows, model: Any, notebook: Mapping[str, Any], categories: Sequence[str], targets: Any
-) -> list[str]:
-    """What the author may want to change, though nothing is wrong."""
-    found = []
-    if same := guidance.targets_among(rows, targets):
-        found.append(f"inputs holds the targets as '{same}': callers would have to send what they want to know.")
-    if rows.positional and rows.container in ("array", "sparse"):
-        names = list(rows.frame.columns)
-        several = f"The fields are called {names[0]} … {names[-1]}" if len(names) > 1 else f"The field is '{names[0]}'"
-        found.append(f"{several}, by position; columns=[…] gives them names that callers understand.")
-    if hint := guidance.made_by(rows, model, notebook):
-        found.append(hint)
-    if categories:
-        found.append(
-            f"The chain has to know every level of {listed(categories)}: a request with another one is refused; "
-            "all_rows= brings the levels of all rows."
-        )
     return found
 
 

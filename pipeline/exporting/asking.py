@@ -105,21 +105,6 @@ def compare(fitted: FittedObject, columns: Columns, expected: Answers) -> None:
         )
 
 
-def answer_drawn(fitted: FittedObject, columns: Columns) -> Answers:
-    """What the fitted object says of rows that nobody gave.
-
-    Raises:
-        ExportRefused: it cannot answer them.
-    """
-    try:
-        return fitted.answer(columns)
-    except PredictionError as error:
-        raise ExportRefused(
-            "The model cannot answer rows drawn from the observed ranges, which stand for the real ones "
-            f"(keep_rows=False). {reason(error)}"
-        ) from error
-
-
 def as_answers(said: Said, output: Output) -> Answers:
     """What a chain said, as answers.
 

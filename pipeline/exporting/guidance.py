@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from contract.formats.chain import Chain
+from contract.showing import listed
 from pipeline.exporting.intake import Rows, a
 
 if TYPE_CHECKING:
@@ -99,6 +100,25 @@ def is_scaler_of(value: Any, rows: Rows) -> bool:
         return False
     own = object.__getattribute__(value, "__dict__")
     return "scale_" in own and own.get("n_features_in_") == rows.frame.shape[1]
+
+
+def remarks(rows: Rows, model: Any, notebook: Mapping[str, Any], categories: Sequence[str], targets: Any) -> list[str]:
+    """What the author may want to change, though nothing is wrong."""
+    found = []
+    if same := targets_among(rows, targets):
+        found.append(f"inputs holds the targets as '{same}': callers would have to send what they want to know.")
+    if rows.positional and rows.container in ("array", "sparse"):
+        names = list(rows.frame.columns)
+        several = f"The fields are called {names[0]} … {names[-1]}" if len(names) > 1 else f"The field is '{names[0]}'"
+        found.append(f"{several}, by position; columns=[…] gives them names that callers understand.")
+    if hint := made_by(rows, model, notebook):
+        found.append(hint)
+    if categories:
+        found.append(
+            f"The chain has to know every level of {listed(categories)}: a request with another one is refused; "
+            "all_rows= brings the levels of all rows."
+        )
+    return found
 
 
 def targets_among(rows: Rows, targets: Any) -> str:

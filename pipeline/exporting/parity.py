@@ -38,7 +38,7 @@ def choose_runtime(
     Which number type agrees depends on the model (forests compare in float32, linear models in float64): the one that
     comes closer is kept, and the second is not tried where the first is as close as a joblib file has to be.
     """
-    signature = manifest.signature
+    signature = fitted.signature  # what is published may say less of the rows
     if reason := onnx.obstacle(fitted.chain, signature):
         return Runtime(format="joblib", reason=reason), None
     frame = frame if len(frame) <= _MOST_ROWS else frame.sample(_MOST_ROWS, random_state=0)

@@ -207,7 +207,7 @@ def _export(name: str, found: Survey) -> str:
             "    y_test,",
             "    all_rows=X,",
             f"    description={literal(description, before=16, after=1, indent=4)},",
-            "    keep_rows=keep_rows,",
+            "    keep_rows=keep_rows,  # sensitive=[…] names columns of which no value may be kept",
             ")",
         ]
     )
