@@ -23,6 +23,7 @@ VERBS = {
     "history": "serving",
     "alias": "serving",
     "traffic": "serving",
+    "log": "serving",
     "prune": "serving",
     "keys": "serving",
 }

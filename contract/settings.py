@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -15,6 +16,7 @@ from contract.limits import PicklePolicy
 from contract.store import Store
 
 PREFIX = "LECTERN_"
+_PASSWORD = re.compile("(://[^/@:]*):[^/]*@")
 
 
 class Settings(BaseModel):
@@ -65,8 +67,8 @@ class Settings(BaseModel):
             return cls(**values | {field: value for field, value in given.items() if value is not None})
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            field = str(first["loc"][0])
-            raise SettingsRefused(f"{cls.variable(field)}={first['input']} does not do: {first['msg']}.") from None
+            field, found = str(first["loc"][0]), _shown(first["input"])
+            raise SettingsRefused(f"{cls.variable(field)}={found} does not do: {first['msg']}.") from None
 
     @classmethod
     def variable(cls, field: str) -> str:
@@ -79,7 +81,7 @@ class Settings(BaseModel):
         for field, info in type(self).model_fields.items():
             name = self.variable(field)
             source = self._source(field, environment.get(name, ""))
-            rows.append((name, str(getattr(self, field)), source, info.description or ""))
+            rows.append((name, _shown(getattr(self, field)), source, info.description or ""))
         return rows
 
     def _source(self, field: str, text: str) -> str:
@@ -90,6 +92,11 @@ class Settings(BaseModel):
         except ValidationError:
             same = False
         return "environment" if same else "command line"
+
+
+def _shown(value: object) -> str:
+    """A value without the password of an address."""
+    return _PASSWORD.sub(r"\1:***@", str(value))
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
