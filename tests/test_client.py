@@ -70,7 +70,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     publish_graph(store, "double")
     broken = publish(store, "broken", Says(predict=lambda rows: rows["x"]), signature=X)
     damage(store.artifact("broken", broken), "model.joblib")
-    with running(store, max_body_bytes=LIMIT_BYTES, max_rows=500, poll_s=0.05) as found:
+    with running(store, logged=True, max_body_bytes=LIMIT_BYTES, max_rows=500, poll_s=0.05, log_inputs="full") as found:
         yield found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
@@ -125,6 +125,7 @@ ROWS = st.lists(st.fixed_dictionaries(CELLS), min_size=1, max_size=4)
 
 
 @given(rows=ROWS)
+@settings(max_examples=settings().max_examples // 3)  # of a dozen requests each
 def test_whatever_python_has_in_a_cell_arrives_the_same_each_way(client: Client, rows: list[dict[str, Any]]) -> None:
     frame = pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=object) for name in CELLS})
     expected = assert_same_each_way(client, "flat", frame)

@@ -33,7 +33,7 @@ _WAY_OUT = (
 
 
 class Connection:
-    """One place, asked as often as one likes. Only reading and predicting: what may be sent twice is, where that helps.
+    """One place, asked as often as one likes. All that is sent may be sent twice, and is where that helps.
 
     It opens when it is first used, also after `close()` and in a forked process.
     """

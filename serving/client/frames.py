@@ -92,3 +92,45 @@ def of_differing(document: Document, fields: Sequence[str]) -> pd.DataFrame:
     ]
     names = ["id", *(f"input.{field}" for field in fields), "champion", "challenger"]
     return pd.DataFrame(rows, columns=names).set_index("id")
+
+
+def of_quality(document: Document, *, over_time: bool) -> pd.DataFrame:
+    """How good versions were, one in a row, or one part of the time."""
+    import pandas as pd
+
+    rows = []
+    for one in document["versions"]:
+        trained = {f"trained_{name}": value for name, value in one["trained"].items()}
+        for part in one["over_time"] if over_time else [one]:
+            metrics = {f"metric_{name}": value for name, value in part["metrics"].items()}
+            begin = {"begin": part["begin"]} if over_time else {}
+            rows.append({"version": one["version"], **begin, "rows": part["rows"], **metrics, **trained})
+    head = ["version", "begin", "rows"] if over_time else ["version", "rows"]
+    frame = pd.DataFrame(rows) if rows else pd.DataFrame(columns=head).astype({"version": "int64", "rows": "int64"})
+    frame = _with_moments(frame, "begin") if over_time else frame
+    frame = frame.set_index(head[:-1])
+    frame.attrs = {"metric": document["metric"]}
+    return frame
+
+
+def of_drift(document: Document) -> pd.DataFrame:
+    """How far fields drifted, one in a row."""
+    import pandas as pd
+
+    shares = ("missing", "unseen", "out_of_range")
+    rows = [
+        {name: one[name] for name in ("name", "kind", "psi", "p_value", "alarm")}
+        | {name: (one[name] or {}).get("now") for name in shares}
+        for one in document["fields"]
+    ]
+    frame = pd.DataFrame(rows, columns=["name", "kind", "psi", "p_value", "alarm", *shares]).set_index("name")
+    frame.attrs = {name: document[name] for name in ("version", "state", "rows")}
+    return frame.astype(dict.fromkeys(("psi", "p_value", *shares), "float64"))
+
+
+def of_reports(documents: list[Document]) -> pd.DataFrame:
+    """Reports, one in a row."""
+    import pandas as pd
+
+    frame = pd.DataFrame(documents, columns=["kind", "made", "name"])
+    return _with_moments(frame.astype(dict.fromkeys(("kind", "name"), "str")), "made")

@@ -18,6 +18,8 @@ from serving.client.answers import from_documents
 from serving.client.asking import Asking, as_json
 from serving.client.connection import Connection
 from serving.client.given import one_row, rows_of
+from serving.client.telling import told
+from serving.client.values import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,15 +119,67 @@ class Model:
         """The last rows on which champion and challenger differ, by id: `input.…`, and what both said."""
         return frames.of_differing(self._connection.get(f"{self._home}/shadow"), self._signature().names)
 
+    def feedback(self, answers: Any, truth: Any, at: Any = None) -> dict[str, Any]:
+        """Say what was true of predictions, once that is known; it may be said late, again, and in any order.
+
+        Args:
+            answers: what `predict` returned, or ids: a frame with a column `id`, one answer, or one or several ids.
+            truth: for each what was true, as the model would have answered it: a Series or frame with the labels of
+                the answers, of which some may be left out or missing, or a list in their order. Of one answer its own.
+            at: when that became known, one moment or one for each; now when not given.
+
+        Returns:
+            How many were `new`, `changed` and `unchanged`, and how many of them the log does not have (yet).
+
+        Raises:
+            RowsRefused: nobody can tell which truth belongs to which answer.
+            RequestRefused: the service refuses some, and says which, or keeps no log.
+            ServiceUnreachable: it is not there, or was lost.
+        """
+        return told(answers, truth, at).send(self._connection)
+
+    def quality(self, since: Any = None, *, over_time: bool = False) -> pd.DataFrame:
+        """How good each version has been by what was said to be true, the newest first.
+
+        The columns are rows, and for each metric its value now and when the version was trained, `metric_…` and
+        `trained_…`. With `over_time` there is a row for each part of the time, which begins at `begin` (UTC).
+
+        Args:
+            since: a moment; only predictions made from then on.
+            over_time: whether to part the time.
+        """
+        chosen = self._chosen(since=plain(since))
+        return frames.of_quality(self._connection.get(f"{self._home}/quality", **chosen), over_time=over_time)
+
+    def drift(self) -> pd.DataFrame:
+        """How far the newest rows and answers are from those of the training, by field; what moved furthest first.
+
+        The columns are kind (input or output), psi, p_value, alarm, and the shares of missing, unseen and out-of-range
+        values now. `attrs` has the version, the state and the number of rows.
+        """
+        return frames.of_drift(self._connection.get(f"{self._home}/drift", **self._chosen()))
+
+    def reports(self) -> pd.DataFrame:
+        """What `lectern report` made of what it answered, the newest first: kind, when it was made (UTC), and name."""
+        return frames.of_reports(self._connection.get(f"{self._home}/reports"))
+
     def _signature(self) -> Signature:
-        if self.version is not None:
-            return self._of_version(self.version)
-        if not self.alias:
-            return self._read(f"{self._home}/signature")
+        version = self._number()
+        return self._read(f"{self._home}/signature") if version is None else self._of_version(version)
+
+    def _number(self) -> int | None:
+        """The version that is named, or that an alias names now."""
+        if self.version is not None or not self.alias:
+            return self.version
         named = self.aliases()
         if self.alias not in named:
             raise AliasNotFound(self.name, self.alias, named)
-        return self._of_version(named[self.alias])
+        return named[self.alias]
+
+    def _chosen(self, **parameters: Any) -> dict[str, Any]:
+        """The parameters of a query that are given, among them the version."""
+        found = parameters | {"version": self._number()}
+        return {name: value for name, value in found.items() if value is not None}
 
     def _output(self, version: int) -> Output:
         return self._of_version(version).output
