@@ -6,6 +6,7 @@ LecternError
 ├── ParametersRefused       parameters that a training notebook does not declare
 ├── ExportRefused           something that cannot become an artifact as it is
 ├── KeyRefused              a file that is no key to sign or to check with
+├── LogUnavailable          the prediction log is not there, or cannot be used now
 ├── RunFailed               a training notebook that did not reach its end
 ├── StartFailed             a service that was begun from a notebook, and ended or was not ready in time
 ├── StoreError
@@ -13,6 +14,7 @@ LecternError
 │   ├── VersionNotFound
 │   ├── AliasNotFound
 │   ├── ReportNotFound
+│   ├── BaselineNotFound    nothing to compare what a version is asked with
 │   ├── PublishFailed       no version was made
 │   ├── PromotionRefused    an alias that may not point there, or a share that is none
 │   ├── PromotionConflict   somebody else was first
@@ -69,6 +71,10 @@ class KeyRefused(LecternError):
     """A file that is no key to sign or to check with, or that cannot be written."""
 
 
+class LogUnavailable(LecternError):
+    """The prediction log is not there, or cannot be used now; the message says why."""
+
+
 class RunFailed(LecternError):
     """A training notebook that did not reach its end, or reached it without a version."""
 
@@ -112,6 +118,10 @@ class ReportNotFound(StoreError):
     def __init__(self, model: str, name: str) -> None:
         self.model, self.name = model, name
         super().__init__(f"Model '{model}' has no report '{name[:60]}'; /models/{model}/reports lists what it has.")
+
+
+class BaselineNotFound(StoreError):
+    """The version has no counts of the rows it was trained on, or none that can be read; the message says which."""
 
 
 class PublishFailed(StoreError):

@@ -52,7 +52,7 @@ def check(artifact: Artifact, model: str, version: int, settings: Settings) -> t
             raise UnlistedFile(f"In the artifact's folder lies what its manifest does not name: {named}.")
         warnings.append(f"In the artifact's folder lies what its manifest does not name, and nobody reads: {named}.")
     for warning in warnings:
-        log.warning("%s version %d: %s", model, version, warning)
+        log.warning("%s version %d: %s", model, version, warning, extra={"model": model, "version": version})
     return tuple(warnings)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.address import UNIX, ask
+from serving.lines import say
 from serving.settings import ServeSettings
 
 _EVERY_S = 0.1
@@ -26,7 +27,7 @@ def announce(address: str, settings: ServeSettings, stopped: Callable[[float], b
         if not health or models is None or "loading" in (health["status"], *(model["state"] for model in models)):
             continue
         example = _example(address, health, settings.default_model)
-        print(text(address, settings.open_store().root, health, models, example), flush=True)
+        say(text(address, settings.open_store().root, health, models, example))
         return
 
 

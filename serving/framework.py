@@ -8,17 +8,19 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.admin import create_admin
 from serving.documents import openapi
+from serving.drift.routes import create_drift
+from serving.guard import Guard
 from serving.models import create_models
 from serving.pages.reference import add_reference
 from serving.pages.rendering import page, wants_page
 from serving.problems import MEDIA_TYPE, STATUS, Problem
+from serving.quality.routes import create_quality
 from serving.registry import Registry
 from serving.reports import create_reports
-from serving.responses import new_id, send_problem
+from serving.responses import REQUEST_ID
 from serving.routes import create_router, prediction_routes
 
 
@@ -35,44 +37,24 @@ def create_framework(registry: Registry) -> FastAPI:
     )
     add_reference(framework)
     framework.include_router(create_models(registry))
+    framework.include_router(create_drift(registry))
     framework.include_router(create_router(registry))
     framework.include_router(create_admin(registry))
     framework.include_router(create_reports(registry))
+    framework.include_router(create_quality(registry))
     framework.router.routes.extend(prediction_routes(registry))
     framework.openapi = lambda: openapi(framework, registry)  # type: ignore[method-assign]  # FastAPI's documented way
     for kind in (*STATUS, Problem, HTTPException, RequestValidationError, OSError):
         framework.add_exception_handler(kind, _refuse)
-    framework.add_middleware(Guard)
+    counts, share = registry.observation.sheet.routes, registry.settings.access_log_share
+    framework.add_middleware(Guard, framework.router.routes, counts, share)
     return framework
-
-
-class Guard:
-    """Around the framework: what nobody foresaw is a problem, too."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one connection."""
-        started = False
-
-        async def send_noting(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self.app(scope, receive, send_noting)
-        except Exception as error:
-            if started or scope["type"] != "http":
-                raise
-            await send_problem(error, new_id(), send)
 
 
 def _refuse(request: Request, error: Exception) -> Response:
     """Every error of the framework's routes as a problem, which a browser gets as a page."""
     problem = _problem(error)
-    request_id = new_id()
+    request_id = REQUEST_ID.get()
     headers = problem.headers | {"x-request-id": request_id, "vary": "accept"}
     if request.method == "GET" and wants_page(request):
         shown = page(request, "problem.html", problem.status, problem=problem, request_id=request_id)

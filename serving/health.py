@@ -17,8 +17,8 @@ class Health(BaseModel):
     models: dict[str, int | None] = Field(description="the version of each model that answers")
 
 
-def health(snapshot: Snapshot) -> Health:
-    """What is to be said of the models at one moment."""
+def health(snapshot: Snapshot, trouble: str = "") -> Health:
+    """What is to be said of the models at one moment, and of what else there is `trouble` with."""
     states = sorted(snapshot.models.items())
     models = {name: state.champion.version if state.champion else None for name, state in states}
     silent = [name for name, version in models.items() if version is None]
@@ -41,6 +41,8 @@ def health(snapshot: Snapshot) -> Health:
         return found(
             "degraded", f"{', '.join(behind)} answers with another version than was promoted; /models says why."
         )
+    if not silent and trouble:
+        return found("degraded", f"Every model answers. {trouble}")
     if not silent:
         return found("ready", "Every model answers.")
     if len(silent) < len(models):

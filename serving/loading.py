@@ -78,6 +78,7 @@ def load(
     Raises:
         ArtifactError: it must not be served.
     """
+    counts = Counts() if counts is None else counts
     warnings = admit(model, version, artifact, settings)
     manifest, limits = artifact.manifest, settings.limits
     schema = RequestSchema(manifest.signature, settings.max_rows)
@@ -93,7 +94,7 @@ def load(
         except BaseException:
             child.close()
             raise
-        predictor: Predictor = InChild(child, start, settings.predict_timeout_s)
+        predictor: Predictor = InChild(child, start, settings.predict_timeout_s, counts.batches)
     else:
         if not tried:
             trying.start(artifact, format_name, limits)[0].close()
@@ -110,6 +111,7 @@ def load(
             predictor = InProcess(loaded, sample, settings.predict_timeout_s)
         if isinstance(loaded, Graph) and loaded.one and predictor.cheap:
             fast = quick(loaded.one, schema, replies, {"model": model, "version": version})
+    counts.loads += 1
     return Served(
         version,
         manifest,
@@ -117,7 +119,7 @@ def load(
         replies,
         predictor,
         replies.documents(example)[0],
-        Counts() if counts is None else counts,
+        counts,
         fast,
         warnings,
     )

@@ -1,17 +1,16 @@
-"""Metrics: what a process has counted of each version's requests, and how Prometheus reads it.
+"""Metrics: what one process has counted, in numbers that can be added up.
 
-Counting is a few additions on the event loop; what Prometheus reads is made when it asks. The counts of a version stay
-when the version goes, and those of a worker when the worker does.
+Counting is a few additions, and nearly all of them are made off the event loop. The counts of a version stay when the
+version goes, and those of a worker when the worker does; its gauges go with it.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate
 
 from pydantic import TypeAdapter
 
@@ -19,17 +18,47 @@ from serving.agreement import Agreements
 
 BOUNDS_S = (50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 """The upper ends of the latency histogram, in seconds."""
-
+BOUNDS_ROWS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000)
+"""The upper ends of the histogram of batches, in rows."""
+MOST_CLASSES = 50
+"""Predicted classes that are counted one by one, of each version: the first of its signature."""
+MOST_FIELDS = 100
+"""Fields whose warnings are, likewise."""
+OTHER = "other"
+"""What the others are counted as."""
 
 _bucket = partial(bisect_left, BOUNDS_S)
+_STATUSES = (0, 2, 4, 5)
+
+
+@dataclass(slots=True)
+class Batches:
+    """What a process that runs a model was asked, and how often it had to be started again."""
+
+    restarts: int = 0
+    rows: int = 0
+    buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_ROWS) + 1))
+    """Batches by their rows: up to each bound, and above the last."""
+
+    def asked(self, rows: int) -> None:
+        """Count a batch."""
+        self.rows += rows
+        self.buckets[bisect_left(BOUNDS_ROWS, rows)] += 1
+
+    def add(self, other: Batches) -> None:
+        """Take in what another process counted."""
+        self.restarts += other.restarts
+        self.rows += other.rows
+        self.buckets = _sums(self.buckets, other.buckets)
 
 
 @dataclass(slots=True)
 class Counts:
     """What was counted of one version."""
 
-    statuses: dict[int, int] = field(default_factory=lambda: dict.fromkeys((0, 2, 4, 5), 0))
-    """Requests by the class of their status: 2, 4 or 5; 0 where the caller was gone before."""
+    aliases: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Requests by the alias that answered (empty: the version was named), and by the class of their status: 2, 4 or
+    5; 0 where the caller was gone before."""
     rows: int = 0
     seconds: float = 0.0
     buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
@@ -38,10 +67,21 @@ class Counts:
     """Rows by predicted class."""
     warnings: Counter[str] = field(default_factory=Counter)
     """Warnings by field."""
+    loads: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    """Loads that failed, by the code of the reason."""
+    swaps: int = 0
+    """How often it began to answer for an alias."""
+    batches: Batches = field(default_factory=Batches)
 
-    def requests(self, status: int, seconds: Sequence[float], rows: int) -> None:
+    @property
+    def statuses(self) -> dict[int, int]:
+        """Requests by the class of their status, of all aliases."""
+        return {status: sum(found[status] for found in self.aliases.values()) for status in _STATUSES}
+
+    def requests(self, status: int, seconds: Sequence[float], rows: int, alias: str = "") -> None:
         """Count requests of one class of status, by how many seconds they took, and the rows they brought."""
-        self.statuses[status // 100] += len(seconds)
+        self._of(alias)[status // 100] += len(seconds)
         self.rows += rows
         self.seconds += sum(seconds)
         for bucket, number in Counter(map(_bucket, seconds)).items():
@@ -49,12 +89,22 @@ class Counts:
 
     def add(self, other: Counts) -> None:
         """Take in what another process counted of the same version."""
+        for alias, statuses in other.aliases.items():
+            mine = self._of(alias)
+            for status, number in statuses.items():
+                mine[status] += number
         self.rows += other.rows
         self.seconds += other.seconds
-        self.buckets = [mine + theirs for mine, theirs in zip(self.buckets, other.buckets, strict=True)]
-        self.statuses = {status: self.statuses[status] + number for status, number in other.statuses.items()}
+        self.buckets = _sums(self.buckets, other.buckets)
         self.predictions.update(other.predictions)
         self.warnings.update(other.warnings)
+        self.loads += other.loads
+        self.failures.update(other.failures)
+        self.swaps += other.swaps
+        self.batches.add(other.batches)
+
+    def _of(self, alias: str) -> dict[int, int]:
+        return self.aliases.setdefault(alias, dict.fromkeys(_STATUSES, 0))
 
 
 @dataclass(slots=True)
@@ -76,6 +126,33 @@ class LogCounts:
 
 
 @dataclass(slots=True)
+class Gauges:
+    """What is so in a process at one moment."""
+
+    in_flight: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Requests that a version is at, by model and version."""
+    waiting: dict[str, dict[int, int]] = field(default_factory=dict)
+    """Requests that wait for the process of a model."""
+    unobserved: int = 0
+    """Rows that were answered and wait to be observed."""
+    lag_s: float = 0.0
+    """How late the event loop was when it was last looked at."""
+    largest_lag_s: float = 0.0
+    """The same at its worst, of the last minute."""
+
+    def add(self, other: Gauges) -> None:
+        """Take in what is so in another process: the sum, and of lags the longest."""
+        for mine, theirs in ((self.in_flight, other.in_flight), (self.waiting, other.waiting)):
+            for model, versions in theirs.items():
+                found = mine.setdefault(model, {})
+                for version, number in versions.items():
+                    found[version] = found.get(version, 0) + number
+        self.unobserved += other.unobserved
+        self.lag_s = max(self.lag_s, other.lag_s)
+        self.largest_lag_s = max(self.largest_lag_s, other.largest_lag_s)
+
+
+@dataclass(slots=True)
 class Sheet:
     """All counts of one process."""
 
@@ -86,6 +163,17 @@ class Sheet:
     agreements: Agreements = field(default_factory=Agreements)
     """What challengers answered to copies."""
     log: LogCounts = field(default_factory=LogCounts)
+    routes: Counter[str] = field(default_factory=Counter)
+    """Requests to all paths but those that predict, by method, route and class of status, as `GET /metrics 2xx`."""
+    lines_dropped: int = 0
+    """Lines of the log that nobody read in time."""
+    deaths: int = 0
+    """Workers that ended without having been told to."""
+    damaged: int = 0
+    """Files of counts that could not be read."""
+    gauges: Gauges = field(default_factory=Gauges)
+    ended: bool = False
+    """Whether the process has counted to its end."""
 
     def of(self, model: str, version: int) -> Counts:
         """The counts of one version, from now on there."""
@@ -93,124 +181,22 @@ class Sheet:
 
     def add(self, other: Sheet) -> None:
         """Take in what another process counted."""
-        self.dropped += other.dropped
         for model, versions in other.versions.items():
             for version, counts in versions.items():
                 self.of(model, version).add(counts)
+        self.dropped += other.dropped
         self.agreements.add(other.agreements)
         self.log.add(other.log)
+        self.routes.update(other.routes)
+        self.lines_dropped += other.lines_dropped
+        self.deaths += other.deaths
+        self.damaged += other.damaged
+        self.gauges.add(other.gauges)
 
 
 SHEET = TypeAdapter(Sheet)
 """Reads and writes a sheet as JSON."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What is live of a model, in this process."""
-
-    answering: Mapping[str, int]
-    """Versions by alias."""
-    failed: Mapping[str, int]
-    """How many versions are not served, by the code of the reason."""
-    damaged: int = 0
-    """Promotions that cannot be read."""
-
-
-def exposition(sheets: Iterable[Sheet], standing: Mapping[str, Standing], accept: str) -> tuple[bytes, str]:
-    """What Prometheus reads, and its content type: all workers' counts together, and what is live of each model."""
-    from prometheus_client import CollectorRegistry
-    from prometheus_client.exposition import choose_encoder
-
-    total = Sheet()
-    for sheet in sheets:
-        total.add(sheet)
-    registry = CollectorRegistry()
-    registry.register(_Collector(total, standing))  # type: ignore[arg-type]  # it only needs `collect`
-    encode, content_type = choose_encoder(accept)
-    return encode(registry), content_type
-
-
-class _Collector:
-    """The families of one answer to Prometheus."""
-
-    def __init__(self, total: Sheet, standing: Mapping[str, Standing]) -> None:
-        self.total = total
-        self.standing = standing
-
-    def collect(self) -> Iterator[object]:
-        """The families, as prometheus-client takes them."""
-        from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
-
-        labels = ["model", "version"]
-        requests = CounterMetricFamily(
-            "lectern_requests", "Prediction requests by class of status.", labels=[*labels, "status"]
-        )
-        rows = CounterMetricFamily("lectern_rows", "Rows answered.", labels=labels)
-        seconds = HistogramMetricFamily(
-            "lectern_request_seconds", "Time from a request's head to its answer.", labels=labels
-        )
-        predictions = CounterMetricFamily(
-            "lectern_predictions", "Rows by predicted class.", labels=[*labels, "prediction"]
-        )
-        warnings = CounterMetricFamily(
-            "lectern_warnings", "Rows unlike all that the model saw, by field.", labels=[*labels, "field"]
-        )
-        for model, versions in sorted(self.total.versions.items()):
-            for version, counts in sorted(versions.items()):
-                key = [model, str(version)]
-                for status, number in sorted(counts.statuses.items()):
-                    requests.add_metric([*key, f"{status}xx" if status else "gone"], number)
-                rows.add_metric(key, counts.rows)
-                bounds = [*map(str, BOUNDS_S), "+Inf"]
-                seconds.add_metric(key, list(zip(bounds, accumulate(counts.buckets), strict=True)), counts.seconds)
-                for name, number in sorted(counts.predictions.items()):
-                    predictions.add_metric([*key, name], number)
-                for name, number in sorted(counts.warnings.items()):
-                    warnings.add_metric([*key, name], number)
-        yield from self._agreements()
-        yield from self._standing()
-        dropped = CounterMetricFamily(
-            "lectern_unobserved_rows",
-            "Rows answered but not observed, as the queue was full.",
-            value=self.total.dropped,
-        )
-        yield from (requests, rows, seconds, predictions, warnings, dropped)
-
-    def _agreements(self) -> Iterator[object]:
-        from prometheus_client.core import CounterMetricFamily
-
-        labels = ["model", "champion", "challenger"]
-        rows = CounterMetricFamily(
-            "lectern_shadow_rows", "Rows by what became of their copies.", labels=[*labels, "outcome"]
-        )
-        difference = CounterMetricFamily(
-            "lectern_shadow_difference", "Sum of how far the challenger's numbers were away.", labels=labels
-        )
-        seconds = CounterMetricFamily("lectern_shadow_seconds", "Time the challenger took.", labels=labels)
-        for _, one in sorted(self.total.agreements.pairs.items()):
-            key = [one.model, str(one.champion), str(one.challenger)]
-            outcomes = {"agree": one.agreeing, "differ": one.rows - one.agreeing}
-            for outcome, number in (outcomes | {"failed": one.failed, "left_out": one.left_out}).items():
-                rows.add_metric([*key, outcome], number)
-            difference.add_metric(key, one.difference)
-            seconds.add_metric(key, one.seconds)
-        yield from (rows, difference, seconds)
-
-    def _standing(self) -> Iterator[object]:
-        from prometheus_client.core import GaugeMetricFamily
-
-        alias = GaugeMetricFamily(
-            "lectern_alias_version", "The version that answers for an alias.", labels=["model", "alias"]
-        )
-        failed = GaugeMetricFamily(
-            "lectern_versions_failed", "Versions that are not served, by why.", labels=["model", "code"]
-        )
-        damaged = GaugeMetricFamily("lectern_promotions_damaged", "Promotions that cannot be read.", labels=["model"])
-        for model, standing in sorted(self.standing.items()):
-            for name, version in sorted(standing.answering.items()):
-                alias.add_metric([model, name], version)
-            for code, number in sorted(standing.failed.items()):
-                failed.add_metric([model, code], number)
-            damaged.add_metric([model], standing.damaged)
-        yield from (alias, failed, damaged)
+def _sums(some: Sequence[int], others: Sequence[int]) -> list[int]:
+    return [one + other for one, other in zip(some, others, strict=True)]

@@ -141,7 +141,8 @@ def create_models(registry: Registry) -> APIRouter:
         return [model_document(name, state) for name, state in sorted(registry.snapshot.models.items())]
 
     def glance(request: Request) -> Response:
-        return page(request, "models.html", health=health(registry.snapshot), models=documents())
+        found = health(registry.snapshot, registry.watch.log.trouble)
+        return page(request, "models.html", health=found, models=documents())
 
     return router
 

@@ -5,33 +5,32 @@ Of workers that share a folder each leaves its counts there, so that any of them
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import os
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
-from pydantic import ValidationError
 from starlette.types import Scope
 
-from contract.signature import as_key
+from serving import lines
+from serving.ledger import Ledger
 from serving.loading import Served
 from serving.metrics import SHEET, Sheet
-from serving.observed import STREAMING, Observed, Observer, Part
+from serving.observed import Observed, Observer, Part
+from serving.pulse import Pulse
 from serving.replies import Reply
 from serving.shadow import Shadows
+from serving.tally import Tally
 
 MOST_ROWS = 100_000
 """Rows that wait to be looked at; what comes beyond them is answered but not observed."""
 _EVERY_S = 0.25
 _AT_ONCE, _PAUSE_S = 200, 0.001
 """Requests that are looked at before the event loop gets its turn: some 50 µs."""
-_PREFIX = "counts-"
 
 log = logging.getLogger("lectern.observation")
 
@@ -39,34 +38,45 @@ log = logging.getLogger("lectern.observation")
 class Observation:
     """All that one process has seen. `offer` is the event loop's."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path | None = None, loaded: Callable[[], Iterable[Served]] = tuple, *, inputs: bool = False
+    ) -> None:
         """Prepare to look.
 
         Args:
             folder: where workers leave their counts; None where there is one alone.
+            loaded: tells the versions that requests can find.
+            inputs: whether those of rows that champion and challenger answer differently are kept.
         """
         self.sheet = Sheet()
-        self.shadows = Shadows(self.sheet.agreements)
+        self.pulse = Pulse(loaded)
+        self.shadows = Shadows(self.sheet.agreements, inputs=inputs)
         self.observers: list[Observer] = [Tally(), self.shadows]
-        self._folder = folder
+        self._ledger = Ledger(folder) if folder else None
+        self._left = b""
         self._queue: deque[Observed] = deque()
         self._offered = self._taken = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="lectern-observe", daemon=True)
 
-    def start(self) -> None:
-        """Begin to look at what is offered."""
+    def start(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Begin to look at what is offered; and at the event loop, if there is one."""
         for observer in self.observers:
             observer.start()
+        if loop is not None:
+            self.pulse.start(loop)
         self._thread.start()
 
     def stop(self) -> None:
         """Look at what is left, and end."""
+        self.pulse.stop()
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
         for observer in self.observers:
             observer.stop()
+        self.sheet.ended = True
+        self._leave()
 
     def offer(
         self,
@@ -94,29 +104,31 @@ class Observation:
         self._queue.append(Observed(served, scope, request_id, status, ended - began, ended, rows, reply))
 
     def sheets(self) -> Iterator[Sheet]:
-        """The counts of this process, and those of the other workers, also of such as have ended."""
-        yield SHEET.validate_json(SHEET.dump_json(self.sheet))  # in one go, while others count
-        for path in self._folder.glob(f"{_PREFIX}*.json") if self._folder else ():
-            if path != self._file:
-                try:
-                    yield SHEET.validate_json(path.read_bytes())
-                except (OSError, ValidationError):
-                    log.warning("The counts of another worker cannot be read: %s", path.name)
+        """The counts of this process, and those of the other workers together, also of such as have ended."""
+        yield SHEET.validate_json(self._now())
+        if self._ledger is not None:
+            yield self._ledger.others()
 
-    @property
-    def _file(self) -> Path:
-        assert self._folder is not None  # asked only where there is one
-        return self._folder / f"{_PREFIX}{os.getpid()}.json"
+    def _now(self) -> bytes:
+        """The counts in one go, while others count."""
+        self.sheet.gauges = self.pulse.gauges()
+        self.sheet.gauges.unobserved = self._offered - self._taken
+        self.sheet.lines_dropped = lines.dropped()
+        return SHEET.dump_json(self.sheet)
 
     def _watch(self) -> None:
-        written = b""
+        if self._ledger is not None:
+            self._ledger.others()  # another worker may have died, which this one is in the place of
         last = False
         while not last:
+            self._leave()
             last = self._stopping.wait(_EVERY_S)
             self._look()
-            if self._folder is not None and (content := SHEET.dump_json(self.sheet)) != written:
-                written = content
-                self._leave(content)
+
+    def _leave(self) -> None:
+        if self._ledger is not None and (content := self._now()) != self._left:
+            self._left = content
+            self._ledger.write(content)
 
     def _look(self) -> None:
         while self._queue:
@@ -128,38 +140,3 @@ class Observation:
                 except Exception:
                     log.exception("%s failed in an unforeseen way.", type(observer).__name__)
             time.sleep(_PAUSE_S)
-
-    def _leave(self, content: bytes) -> None:
-        beside = self._file.with_suffix(f".{time.monotonic_ns()}")
-        try:
-            beside.write_bytes(content)
-            beside.replace(self._file)
-        except OSError as error:
-            log.warning("The counts of this worker cannot be written: %s.", error.strerror)
-
-
-class Tally(Observer):
-    """Counts requests, the classes that were predicted, and the fields of warnings."""
-
-    def see(self, some: Sequence[Observed]) -> None:
-        """Count."""
-        seconds: dict[tuple[Served, int], list[float]] = {}
-        rows: Counter[tuple[Served, int]] = Counter()
-        predicted: dict[Served, list[Any]] = {}
-        for one in some:
-            served, reply = one.served, one.reply
-            if one.status != STREAMING:
-                seconds.setdefault((served, one.status), []).append(one.seconds)
-                rows[served, one.status] += one.rows
-            if reply is not None:
-                predicted.setdefault(served, []).extend(reply.answers.values)
-                for warnings in reply.unlike.values():
-                    served.counts.warnings.update(warning["field"] for warning in warnings)
-        for (served, status), times in seconds.items():
-            served.counts.requests(status, times, rows[served, status])
-        for served, values in predicted.items():
-            output = served.manifest.signature.output
-            if output.classes:
-                several = output.task == "multilabel" or output.width is not None
-                classes = Counter(chain.from_iterable(values) if several else values)
-                served.counts.predictions.update({as_key(value): number for value, number in classes.items()})

@@ -26,6 +26,8 @@ GONE, STREAMING = 0, 1
 """In the place of a status: the caller was gone before the answer, or gets more of it."""
 ALIAS = "lectern.alias"
 """Where a scope says which alias answers it, if another one than its path names."""
+NO_LOG = b"x-no-log"
+"""The header by which a caller has its rows counted, and nothing else."""
 _NAMED = re.compile("/models/[^/@]+@([^/]+)/predict")
 _NUMBERED = re.compile("/v[0-9]+/predict|/models/[^/]+/versions/.*")
 
@@ -83,8 +85,15 @@ class Observed(NamedTuple):
 
     def header(self, name: bytes) -> str | None:
         """The first header of a name (in lower case) that the request has."""
-        found = next((value for known, value in self.scope["headers"] if known == name), None)
-        return None if found is None else found.decode("latin-1")
+        for known, value in self.scope["headers"]:
+            if known == name:
+                return str(value, "latin-1")
+        return None
+
+    @property
+    def withheld(self) -> bool:
+        """Whether its caller wants none of its rows kept, only counted."""
+        return self.header(NO_LOG) not in (None, "", "0", "false")
 
 
 class Observer(ABC):

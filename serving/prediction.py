@@ -40,9 +40,11 @@ class Hangup(Exception):
     """The caller closed the connection before the request was complete."""
 
 
-async def predict(served: Served, scope: Scope, receive: Receive, send: Send, registry: Registry) -> None:
-    """Answer one request with one version."""
-    began, request_id = perf_counter(), new_id()
+async def predict(
+    served: Served, scope: Scope, receive: Receive, send: Send, registry: Registry, request_id: str = ""
+) -> None:
+    """Answer one request with one version; it is given a name unless it has one."""
+    began, request_id = perf_counter(), request_id or new_id()
     offer = registry.observation.offer
     try:
         limit = registry.settings.max_body_bytes

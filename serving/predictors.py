@@ -21,15 +21,25 @@ from contract.answers import Answers, Columns, count
 from contract.child import Child
 from contract.errors import ArtifactError, DeadlineExceeded, LecternError, ModelCrashed, PredictionFailed
 from contract.golden import Model
+from serving.metrics import Batches
 
 ON_LOOP_S = 0.001
 """Longest time that a prediction may hold the event loop."""
 MAX_BATCH_ROWS = 1_000
-_NOTHING = contextlib.nullcontext()
 
 
 class Predictor(Protocol):
     """One loaded version."""
+
+    @property
+    def users(self) -> int:
+        """Requests that use it now."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for others before them."""
+        ...
 
     def in_use(self) -> AbstractContextManager[None]:
         """For a request, from the moment it finds this version: until it leaves, retiring waits. On the event loop."""
@@ -59,10 +69,13 @@ class Predictor(Protocol):
 class InProcess:
     """Answers with a model inside this process."""
 
+    waiting = 0
+
     def __init__(self, model: Model, sample: Columns, timeout_s: float) -> None:
         self._model = model
         self._timeout_s = timeout_s
         self._rows_on_loop = int(ON_LOOP_S / _seconds_a_row(model, sample))
+        self.users = 0
 
     @property
     def cheap(self) -> bool:
@@ -70,8 +83,14 @@ class InProcess:
         return self._rows_on_loop > 0
 
     def in_use(self) -> AbstractContextManager[None]:
-        """Nothing to wait for: what a request uses stays in memory."""
-        return _NOTHING
+        """Nothing to wait for: what a request uses stays in memory. It is only counted, as cheaply as can be."""
+        return self
+
+    def __enter__(self) -> None:
+        self.users += 1
+
+    def __exit__(self, *exception: object) -> None:
+        self.users -= 1
 
     async def answer(self, columns: Columns) -> Answers:
         """Answer n rows: on the loop when that is shorter than leaving it."""
@@ -111,11 +130,14 @@ class InChild:
     asked again request by request, so that one poisonous row harms nobody else.
     """
 
-    def __init__(self, child: Child, start: Callable[[], Child], timeout_s: float) -> None:
+    def __init__(
+        self, child: Child, start: Callable[[], Child], timeout_s: float, counts: Batches | None = None
+    ) -> None:
         self._child: Child | None = child
         self._start = start
         self._timeout_s = timeout_s
-        self._users = 0
+        self._counts = counts or Batches()
+        self.users = 0
         self._retired = False
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="lectern-child", daemon=True)
@@ -124,12 +146,17 @@ class InChild:
     @contextlib.contextmanager
     def in_use(self) -> Iterator[None]:
         """Keep the child while a request reads its body and waits."""
-        self._users += 1
+        self.users += 1
         try:
             yield
         finally:
-            self._users -= 1
+            self.users -= 1
             self._end_if_done()
+
+    @property
+    def waiting(self) -> int:
+        """Requests that the child has not been given yet."""
+        return self._requests.qsize()
 
     async def answer(self, columns: Columns) -> Answers:
         """Answer n rows."""
@@ -156,7 +183,7 @@ class InChild:
         self._end_if_done()
 
     def _end_if_done(self) -> None:
-        if self._retired and not self._users:
+        if self._retired and not self.users:
             self._requests.put(None)
 
     def _work(self) -> None:
@@ -199,6 +226,7 @@ class InChild:
     def _ask(self, columns: Columns) -> Answers:
         if self._child is None:
             self._child = self._started()
+        self._counts.asked(count(columns))
         try:
             return self._child.answer(columns)
         except (ModelCrashed, DeadlineExceeded):
@@ -206,6 +234,7 @@ class InChild:
             raise
 
     def _started(self) -> Child:
+        self._counts.restarts += 1
         try:
             return self._start()
         except (ArtifactError, OSError) as error:

@@ -15,6 +15,7 @@ from pydantic_core import to_json
 from contract.errors import (
     AliasNotFound,
     ArtifactError,
+    BaselineNotFound,
     DeadlineExceeded,
     LecternError,
     ModelCrashed,
@@ -40,6 +41,7 @@ STATUS: dict[type[LecternError], tuple[HTTPStatus, str]] = {
     VersionNotFound: (HTTPStatus.NOT_FOUND, "version_not_found"),
     ReportNotFound: (HTTPStatus.NOT_FOUND, "report_not_found"),
     AliasNotFound: (HTTPStatus.NOT_FOUND, "alias_not_found"),
+    BaselineNotFound: (HTTPStatus.NOT_FOUND, "no_baseline"),
     NameRefused: (HTTPStatus.UNPROCESSABLE_ENTITY, "name_refused"),
     PromotionRefused: (HTTPStatus.CONFLICT, "promotion_refused"),
     PromotionConflict: (HTTPStatus.CONFLICT, "promotion_conflict"),

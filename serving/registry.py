@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from contract.errors import AliasNotFound, ArtifactError, ChecksumMismatch, ModelNotFound, StoreError, VersionNotFound
+from contract.errors import AliasNotFound, ArtifactError, ChecksumMismatch, ModelNotFound, VersionNotFound
 from contract.promotions import CHAMPION
 from contract.store import Store
 from serving.loading import Served, load
@@ -26,7 +25,6 @@ from serving.usage import Usage
 from serving.watch import Watch
 from serving.watcher import Watcher
 
-RETRY_S = 5.0
 _LOADS_AT_ONCE = 4
 
 T = TypeVar("T")
@@ -39,7 +37,8 @@ class Registry:
         self.store = store
         self.settings = settings
         self.snapshot = Snapshot()
-        self.observation = Observation(settings.shared_folder)
+        inputs = settings.log_inputs == "full"
+        self.observation = Observation(settings.shared_folder, lambda: self.snapshot.loaded, inputs=inputs)
         self.watch = Watch(store, settings, self.observation.sheet)
         self.observation.observers += self.watch.observers
         self._usage = Usage(settings)
@@ -58,7 +57,7 @@ class Registry:
         """Begin to look at the store; models appear in the snapshot as they are loaded."""
         self._loop = loop
         self._watcher.start()
-        self.observation.start()
+        self.observation.start(loop)
 
     def stop(self) -> None:
         """Stop looking, and let go of every version."""
@@ -179,15 +178,8 @@ class Registry:
 
     def fail(self, name: str, number: int, error: Exception) -> Failure:
         """Keep why a version is not served, and return it."""
-        if isinstance(error, ArtifactError):
-            passes = isinstance(error.__cause__, OSError)  # the system had no process for it, say
-            failure = Failure(error.code, str(error), retry_at=time.monotonic() + RETRY_S if passes else None)
-        elif isinstance(error, OSError):
-            failure = Failure("unreadable", f"{error.strerror}.", retry_at=time.monotonic() + RETRY_S)
-        elif isinstance(error, StoreError):
-            failure = Failure("vanished", str(error), retry_at=time.monotonic() + RETRY_S)
-        else:
-            failure = Failure("internal_error", "Loading it failed in an unforeseen way; the log says how.")
+        failure = Failure.of(error)
+        self.observation.sheet.of(name, number).failures[failure.code] += 1
         self._update(lambda now: _with_model(now, name, failures={**now.models[name].failures, number: failure}))
         return failure
 

@@ -6,6 +6,7 @@ import itertools
 import logging
 import os
 import secrets
+from contextvars import ContextVar
 from functools import cache
 
 from starlette.types import Send
@@ -14,6 +15,8 @@ from serving.problems import MEDIA_TYPE, UNFORESEEN, Problem
 
 log = logging.getLogger("lectern.prediction")
 
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+"""The request that is being answered, where the framework answers it."""
 _COUNTER = itertools.count(1)
 
 
@@ -32,7 +35,8 @@ async def send_problem(error: Exception, request_id: str, send: Send) -> int:
     """Answer with the problem that stands for an error, and return its status; one that nobody foresaw is logged."""
     problem = Problem.of(error)
     if problem.code == UNFORESEEN:
-        log.error("Request %s failed in an unforeseen way.", request_id, exc_info=error)
+        text = "Request %s failed in an unforeseen way."
+        log.error(text, request_id, exc_info=error, extra={"request_id": request_id})
     headers = [(b"x-request-id", request_id.encode())]
     headers += [(name.encode(), value.encode()) for name, value in problem.headers.items()]
     await send_body(problem.status, MEDIA_TYPE.encode(), problem.body(request_id), headers, send)

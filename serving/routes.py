@@ -13,11 +13,14 @@ from contract.errors import VersionNotFound
 from contract.names import parse_version
 from contract.promotions import CHAMPION
 from serving import health
+from serving.exposition import Exposition, Standing
+from serving.guard import OBSERVED
 from serving.loading import Served
-from serving.metrics import Standing, exposition
+from serving.metrics import Sheet
 from serving.prediction import predict
 from serving.problems import Problem
 from serving.registry import Registry
+from serving.responses import REQUEST_ID
 from serving.snapshot import Snapshot
 
 
@@ -30,7 +33,8 @@ class Predict:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Find the version that the path names, and answer with it."""
         served = await self._find(**scope["path_params"])
-        await predict(served, scope, receive, send, self.registry)
+        scope[OBSERVED] = True
+        await predict(served, scope, receive, send, self.registry, REQUEST_ID.get())
 
     async def _find(self, model: str | None = None, version: str | None = None) -> Served:
         if model is None:
@@ -62,7 +66,7 @@ def create_router(registry: Registry) -> APIRouter:
     @router.get("/health", name="health")
     def how() -> health.Health:
         """How the service is; 200 as long as it runs."""
-        return health.health(registry.snapshot)
+        return health.health(registry.snapshot, registry.watch.log.trouble)
 
     @router.get("/health/live")
     async def live() -> dict[str, bool]:
@@ -72,7 +76,7 @@ def create_router(registry: Registry) -> APIRouter:
     @router.get("/health/ready", responses={503: {"description": "Not ready", "model": health.Health}})
     def ready(response: Response) -> health.Health:
         """200 once the whole store has been read and a model answers, else 503."""
-        found = health.health(registry.snapshot)
+        found = health.health(registry.snapshot, registry.watch.log.trouble)
         if found.status not in ("ready", "degraded"):
             response.status_code = 503
         return found
@@ -81,7 +85,11 @@ def create_router(registry: Registry) -> APIRouter:
     def metrics(request: Request) -> Response:
         """What all workers have counted, as Prometheus reads it."""
         accept = request.headers.get("accept", "")
-        content, content_type = exposition(registry.observation.sheets(), _standing(registry.snapshot), accept)
+        total = Sheet()
+        for sheet in registry.observation.sheets():
+            total.add(sheet)
+        told = Exposition(total, _standing(registry.snapshot), registry.watch.drift.gauges())
+        content, content_type = told.write(accept)
         return Response(content, headers={"content-type": content_type})
 
     return router

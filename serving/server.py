@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import multiprocessing
 import os
 import signal
@@ -24,9 +23,13 @@ from uvicorn.supervisors import Multiprocess
 from contract import trust
 from serving.address import address_of
 from serving.announcement import announce
+from serving.lines import say
 from serving.listening import listening
+from serving.logs import show
+from serving.prediction_log import place as prediction_log
 from serving.running import keep
 from serving.settings import ServeSettings
+from serving.tracing import needed
 
 if TYPE_CHECKING:
     from serving.app import Lectern
@@ -43,9 +46,12 @@ def run(settings: ServeSettings) -> None:
     """Serve until a signal ends it.
 
     Raises:
-        SettingsRefused: the address cannot be listened on.
+        SettingsRefused: the address cannot be listened on, or what a setting needs is not installed.
         KeyRefused: there is no key to check signatures with where one should be.
     """
+    show(settings.log_format, apart=settings.workers == 1)
+    needed(settings)
+    prediction_log.check(settings)
     trust.trusted_keys(settings)  # told of now, not when a version is loaded
     gc.set_threshold(*_GC_THRESHOLDS)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # nobody here needs more; models' processes are not given it
@@ -55,7 +61,7 @@ def run(settings: ServeSettings) -> None:
             settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         with keep(address_of(listener), settings):
             _answer(listener, settings)
-    print("Stopped.")
+    say("Stopped.")
 
 
 def _answer(listener: socket.socket, settings: ServeSettings) -> None:
@@ -66,21 +72,20 @@ def _answer(listener: socket.socket, settings: ServeSettings) -> None:
         factory=settings.workers > 1,
         workers=settings.workers,
         lifespan="on",
-        log_level="warning",
+        log_config=None,  # its events go where ours go
         access_log=False,
         server_header=False,
         proxy_headers=False,  # what a header says of who asks is not believed
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
-    _show_log()
     stopping = threading.Event()
     announcing = partial(announce, address_of(listener), settings)
     if settings.workers == 1 or not _FORKS:
         threading.Thread(target=_announce_here, args=[announcing, stopping.wait], daemon=True).start()
     try:
         if settings.workers > 1:
-            with _shared(settings), _copied(announcing) if _FORKS else nullcontext():
+            with _shared(settings), _copied(announcing, settings) if _FORKS else nullcontext():
                 Multiprocess(config, sockets=[listener]).run()
         else:
             uvicorn.Server(config).run(sockets=[listener])
@@ -97,7 +102,7 @@ def _shared(settings: ServeSettings) -> Iterator[None]:
 
 
 @contextmanager
-def _copied(announcing: Callable[[Callable[[float], bool]], None]) -> Iterator[None]:
+def _copied(announcing: Callable[[Callable[[float], bool]], None], settings: ServeSettings) -> Iterator[None]:
     """Have workers begin as copies of this process: what all of them have imported is in memory once.
 
     It must not have a second thread then, so the announcement is made by a copy, too.
@@ -109,6 +114,7 @@ def _copied(announcing: Callable[[Callable[[float], bool]], None]) -> Iterator[N
     from contract.formats import onnx
 
     onnx.get_ready()
+    prediction_log.get_ready(settings)
     gc.collect()
     gc.freeze()
     context = multiprocessing.get_context("fork")
@@ -142,12 +148,8 @@ def worker() -> Lectern:
     """The service as the environment sets it: what each of several processes builds for itself."""
     from serving.app import create_app
 
-    _show_log()
+    settings = ServeSettings.read(os.environ)
+    show(settings.log_format)
     gc.freeze()  # without looking through it, which would make pages of it this worker's own
     gc.set_threshold(*_GC_THRESHOLDS)
-    return create_app(ServeSettings.read(os.environ))
-
-
-def _show_log() -> None:
-    logging.basicConfig(format="lectern: %(message)s")
-    logging.getLogger("lectern").setLevel(logging.INFO)
+    return create_app(settings)

@@ -5,13 +5,20 @@ from __future__ import annotations
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from contract.limits import LEAST_MEMORY, Limits, PicklePolicy, usual_memory
 from contract.settings import PREFIX, Settings
 
+DATABASES = ("postgresql://", "postgres://", "sqlite:///")
+"""How the address of a prediction log may begin."""
+
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Share = Annotated[float, Field(ge=0, le=1)]
+LogFormat = Literal["auto", "text", "json"]
 
 
 class ServeSettings(Settings):
@@ -45,8 +52,73 @@ class ServeSettings(Settings):
         None, description="private folder in which the workers of one service share what they count"
     )
     log: Path | None = Field(None, description="file that it prints to, where `serving.start()` began it")
+    prediction_log: str | None = Field(
+        None,
+        description="where answers are logged: an SQLite file, a `postgresql://` address, or `none`; "
+        "`.log/predictions.sqlite` in the store when not set",
+    )
+    log_inputs: Literal["none", "hash", "full"] = Field(
+        "hash", description="what the log keeps of inputs and callers' addresses: `none`, a keyed `hash`, or `full`"
+    )
+    log_key: Path | None = Field(
+        None, description="file with the secret of these hashes; the log makes one beside itself when not set"
+    )
+    log_days: int = Field(30, ge=0, le=36_500, description="days for which the log keeps what it holds; 0 keeps it all")
+    log_queue_rows: int = Field(
+        10_000, ge=1, description="most rows that wait to be logged; what comes beyond them is counted as dropped"
+    )
+    log_format: LogFormat = Field(
+        "auto",
+        description="how the service's own log is written: `text`, or `json` lines; `auto` is JSON where a pipe or a "
+        "socket takes it, else text",
+    )
+    access_log_share: Share = Field(
+        0, description="share of the requests that get a line in it; above 0, those that fail (5xx) all do"
+    )
+    trace_to: str | None = Field(
+        None, description="where traces of predictions are sent, as OTLP over HTTP: `http://collector:4318/v1/traces`"
+    )
+    trace_share: Share = Field(
+        1, description="share of the requests that are traced; who traces its own request decides that itself"
+    )
+    drift_level: float = Field(
+        0.01, gt=0, lt=1, description="how often chance may raise an alarm of drift: the share of windows of a version"
+    )
+    drift_psi: float = Field(
+        0.1, ge=0, description="population stability index below which a field raises no alarm, however sure it is"
+    )
+    drift_window_rows: int = Field(
+        1000, ge=100, le=1_000_000, description="rows of a version that are held against its baseline, the newest"
+    )
+    drift_window_s: float = Field(
+        86_400, gt=0, le=31_622_400, description="how far back the rows go where drift is asked for by time"
+    )
+    drift_webhook: str | None = Field(
+        None, description="address that is told of new alarms of drift, by a POST of JSON that holds no input"
+    )
     max_body_bytes: int = Field(16 << 20, gt=0, description="largest body of a request")
     max_rows: int = Field(10_000, gt=0, description="most rows in one request")
+
+    @field_validator("prediction_log")
+    @classmethod
+    def _is_a_database(cls, given: str | None) -> str | None:
+        if given and "://" in given and (not given.startswith(DATABASES) or given in DATABASES):
+            raise PydanticCustomError("no_database", f"give a file, none, or an address: {'…, '.join(DATABASES)}…")
+        return given
+
+    @field_validator("trace_to")
+    @classmethod
+    def _can_be_sent_to(cls, given: str | None) -> str | None:
+        if given is not None and not is_web_address(given):
+            raise PydanticCustomError("no_address", "give an address with http:// or https://, and a host")
+        return given
+
+    @field_validator("drift_webhook")
+    @classmethod
+    def _is_of_the_web(cls, given: str | None) -> str | None:
+        if given is not None and ("@" in given or not is_web_address(given)):
+            raise PydanticCustomError("no_address", "give an address with http:// or https:// and a host, and no user")
+        return given
 
     def variables(self) -> dict[str, str]:
         """The environment that says the same to another process."""
@@ -62,6 +134,16 @@ class ServeSettings(Settings):
         """What a version may cost, and which pickles are loaded."""
         usual: PicklePolicy = "any" if self.local else "known"
         return Limits(self.load_timeout_s, self.predict_timeout_s, self.model_memory_bytes, self.pickle or usual)
+
+
+def is_web_address(text: str) -> bool:
+    """Whether something can be sent there over HTTP."""
+    try:
+        url = urlsplit(text)
+        plain = text.isascii() and text.isprintable() and not set(text) & set(" \\")  # nobody reads it otherwise
+        return plain and url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return False
 
 
 def only_this_machine(host: str) -> bool:

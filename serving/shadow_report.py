@@ -59,14 +59,18 @@ def report(found: Agreement, total: Sheet, *, running: bool) -> ShadowDocument:
 def facts(found: ShadowDocument) -> dict[str, Any]:
     """What its page shows."""
     rows = found.differing[: -MOST_ROWS - 1 : -1]
-    fields = list(rows[0]["input"])[:MOST_FIELDS] if rows else []
+    inputs = any(row["input"] for row in rows)
+    named = [row["input"] if inputs else {"id": row["id"]} for row in rows]
+    fields = list(named[0])[:MOST_FIELDS] if rows else []
     return {
         "found": found,
         "figures": _figures(found),
         "said": sorted(found.said.items(), key=lambda pair: -pair[1])[:MOST_PAIRS],
         "fields": fields,
+        "inputs": inputs,
         "differing": [
-            [*(row["input"].get(name) for name in fields), row["champion"], row["challenger"]] for row in rows
+            [*(facts.get(name) for name in fields), row["champion"], row["challenger"]]
+            for facts, row in zip(named, rows, strict=True)
         ],
     }
 

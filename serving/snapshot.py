@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from contract.errors import ArtifactError, StoreError
 from contract.promotions import CHALLENGER, CHAMPION, Deployment
 from serving.canary import Split
 from serving.loading import Served
 
+RETRY_S = 5.0
 Condition = Literal["ready", "loading", "failed", "unpromoted"]
 """Whether a model answers, and why not: no version of it was promoted, or none that was can be served."""
 
@@ -23,6 +25,20 @@ class Failure:
     reason: str
     retry_at: float | None = None
     """When to try again (monotonic seconds), for what may pass."""
+
+    @classmethod
+    def of(cls, error: Exception) -> Failure:
+        """Why a version is not served that met an error when it was loaded."""
+        later = time.monotonic() + RETRY_S
+        match error:
+            case ArtifactError():
+                passes = isinstance(error.__cause__, OSError)  # the system had no process for it, say
+                return cls(error.code, str(error), retry_at=later if passes else None)
+            case OSError():
+                return cls("unreadable", f"{error.strerror}.", retry_at=later)
+            case StoreError():
+                return cls("vanished", str(error), retry_at=later)
+        return cls("internal_error", "Loading it failed in an unforeseen way; the log says how.")
 
     @property
     def is_due(self) -> bool:

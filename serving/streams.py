@@ -160,6 +160,7 @@ class _Work:
                 raise
             problem = Problem.of(error)
             if problem.code == UNFORESEEN:
-                log.error("Request %s failed in an unforeseen way.", self._layout.request_id, exc_info=error)
+                named = self._layout.request_id
+                log.error("Request %s failed in an unforeseen way.", named, exc_info=error, extra={"request_id": named})
             writer.fail(problem)
         writer.close()

@@ -107,7 +107,8 @@ class Watcher:
         self._shorter.pop(name, None)
         if (versions, deployment) != (state.versions, state.deployment) or name not in known:
             for number in set(deployment.damaged) - set(state.deployment.damaged):
-                log.warning("Promotion %d of '%s' cannot be read; what is live stays live.", number, name)
+                text = "Promotion %d of '%s' cannot be read; what is live stays live."
+                log.warning(text, number, name, extra={"model": name})
             registry.change_model(name, versions=versions, deployment=deployment)
             for number in state.failures:
                 if deployment.tried.get(number) != state.deployment.tried.get(number):  # it was promoted since
@@ -119,6 +120,7 @@ class Watcher:
         for alias in _aliases(registry.snapshot.models[name]):
             while (found := candidates(registry.snapshot.models[name], alias)) and not self._stopping.is_set():
                 number = found[0]
+                about = {"model": name, "version": number}
                 try:
                     registry.answer_with(name, number, alias)
                 except Exception as error:
@@ -126,12 +128,14 @@ class Watcher:
                         return
                     registry.fail(name, number, error)
                     expected = isinstance(error, LecternError | OSError)
-                    log.warning("%s version %d is not served: %s", name, number, error, exc_info=not expected)
+                    text = "%s version %d is not served: %s"
+                    log.warning(text, name, number, error, exc_info=not expected, extra=about)
                     continue
                 if self._stopping.is_set():
                     return
                 where = "" if alias == CHAMPION else f" as {alias}"
-                log.info("%s version %d answers now%s.", name, number, where)
+                log.info("%s version %d answers now%s.", name, number, where, extra=about)
+                registry.observation.sheet.of(name, number).swaps += 1
                 break
         for alias in gone(registry.snapshot.models[name]):  # last: a challenger may have become the champion
             registry.answer_no_more(name, alias)

@@ -1,7 +1,8 @@
-"""serving.observation and serving.metrics: what was answered is counted, also across workers and after they died."""
+"""serving.observation, serving.tally and serving.metrics: what was answered is counted, and nobody waits for it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -9,13 +10,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families as families
 
 from contract.answers import Answers
 from contract.signature import Output
 from serving import observation
 from serving.loading import Served
-from serving.metrics import BOUNDS_S, SHEET, Counts, Sheet, Standing, exposition
+from serving.metrics import BOUNDS_S, MOST_CLASSES, MOST_FIELDS, SHEET, Batches, Counts, Sheet
 from serving.observation import Observation
 from serving.replies import Reply
 from tests.live import until
@@ -33,29 +33,26 @@ class Version:
     manifest: Any
 
 
-def version(sheet: Sheet, output: Output = CLASSES, model: str = "iris", number: int = 1) -> Served:
+def version(sheet: Sheet, output: Output = CLASSES, names: Sequence[str] = ("width",)) -> Served:
     """A version, as far as what is counted of it depends on it."""
-    found = Version(sheet.of(model, number), SimpleNamespace(signature=SimpleNamespace(output=output)))
-    return cast("Served", found)
+    signature = SimpleNamespace(output=output, names=names)
+    return cast("Served", Version(sheet.of("iris", 1), SimpleNamespace(signature=signature)))
 
 
 def reply(*values: Any, unlike: Any = None) -> Reply:
     return Reply(b"", [{}] * len(values), Answers(list(values)), unlike or {}, "id", len(values) > 1)
 
 
-def offer(seen: Observation, served: Served, status: int, seconds: float, given: Reply | None = None) -> None:
+def offer(
+    seen: Observation,
+    served: Served,
+    status: int,
+    seconds: float,
+    given: Reply | None = None,
+    path: str = "/models/iris/predict",
+) -> None:
     """Have a request observed that took some seconds."""
-    scope = {"type": "http", "path": "/models/iris/predict", "headers": []}
-    seen.offer(served, scope, "id", status, perf_counter() - seconds, given)
-
-
-def counted(text: str) -> dict[tuple[str, ...], float]:
-    """The samples of an exposition by name and labels."""
-    return {
-        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
-        for family in families(text)
-        for sample in family.samples
-    }
+    seen.offer(served, {"type": "http", "path": path, "headers": []}, "id", status, perf_counter() - seconds, given)
 
 
 def test_requests_rows_classes_and_warnings_are_counted() -> None:
@@ -72,24 +69,19 @@ def test_requests_rows_classes_and_warnings_are_counted() -> None:
     assert served.counts.rows == 3
     assert served.counts.predictions == {"yes": 2, "no": 1}
     assert served.counts.warnings == {"width": 2}
-    standing = {"iris": Standing({"champion": 1, "staging": 2}, {"checksum_mismatch": 2}, 1), "other": Standing({}, {})}
-    content, kind = exposition(seen.sheets(), standing, "")
-    found = counted(content.decode())
-    assert kind.startswith("text/plain")
-    assert found["lectern_requests_total", "iris", "2xx", "1"] == 1
-    assert found["lectern_requests_total", "iris", "gone", "1"] == 1
-    assert found["lectern_rows_total", "iris", "1"] == 3
-    assert found["lectern_predictions_total", "iris", "yes", "1"] == 2
-    assert found["lectern_warnings_total", "width", "iris", "1"] == 2
-    assert found["lectern_request_seconds_bucket", "0.0005", "iris", "1"] == 2
-    assert found["lectern_request_seconds_bucket", "+Inf", "iris", "1"] == 4
-    assert found["lectern_request_seconds_sum", "iris", "1"] == pytest.approx(20.0014, abs=0.01)
-    aliases = [found["lectern_alias_version", alias, "iris"] for alias in ("champion", "staging")]
-    assert aliases == [1, 2]
-    assert not any(name == "lectern_alias_version" and "other" in labels for name, *labels in found)
-    assert found["lectern_versions_failed", "checksum_mismatch", "iris"] == 2
-    damaged = [found["lectern_promotions_damaged", model] for model in ("iris", "other")]
-    assert damaged == [1, 0]
+    assert served.counts.buckets[3] == 1
+    assert served.counts.seconds == pytest.approx(20.0014, abs=0.01)
+
+
+def test_requests_are_counted_by_the_alias_that_answered() -> None:
+    seen = Observation()
+    served = version(seen.sheet)
+    seen.start()
+    for path in ("/predict", "/models/iris/predict", "/models/iris@staging/predict", "/models/iris/versions/1/predict"):
+        offer(seen, served, 200, 0.001, path=path)
+    seen.stop()
+    requests = {alias: statuses[2] for alias, statuses in served.counts.aliases.items()}
+    assert requests == {"champion": 2, "staging": 1, "": 1}
 
 
 @pytest.mark.parametrize(
@@ -120,7 +112,7 @@ def test_what_the_queue_cannot_take_is_counted_but_not_looked_at(monkeypatch: py
     assert (served.counts.statuses[2], served.counts.rows) == (3, 6)
     assert served.counts.predictions == {"yes": 1, "no": 1}
     assert seen.sheet.dropped == 4
-    assert "lectern_unobserved_rows_total 4.0" in exposition(seen.sheets(), {}, "")[0].decode()
+    assert next(seen.sheets()).dropped == 4
 
 
 def test_the_queue_takes_more_once_it_was_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,41 +128,82 @@ def test_the_queue_takes_more_once_it_was_looked_at(monkeypatch: pytest.MonkeyPa
     assert seen.sheet.dropped == 0
 
 
-def test_workers_leave_their_counts_for_each_other_and_for_when_they_are_gone(
+def test_of_too_many_classes_and_fields_the_first_keep_their_names() -> None:
+    names = tuple(f"c{number}" for number in range(MOST_CLASSES + 5))
+    fields = tuple(f"f{number}" for number in range(MOST_FIELDS + 5))
+    seen = Observation()
+    served = version(seen.sheet, Output(task="classification", labels=names, classes=names), fields)
+    seen.start()
+    offer(seen, served, 200, 0.1, reply(*names, unlike={0: [{"field": name} for name in fields]}))
+    seen.stop()
+    assert served.counts.predictions == dict.fromkeys(names[:MOST_CLASSES], 1) | {"other": 5}
+    assert served.counts.warnings == dict.fromkeys(fields[:MOST_FIELDS], 1) | {"other": 5}
+
+
+def test_what_is_so_at_the_moment_is_in_the_sheet() -> None:
+    predictor = SimpleNamespace(users=3, waiting=2)
+    seen = Observation(loaded=lambda: [cast("Served", SimpleNamespace(model="iris", version=1, predictor=predictor))])
+    offer(seen, version(seen.sheet), 200, 0.1, reply("yes", "no"))
+    [sheet] = seen.sheets()
+    gauges = sheet.gauges
+    assert (gauges.in_flight, gauges.waiting, gauges.unobserved) == ({"iris": {1: 3}}, {"iris": {1: 2}}, 2)
+
+
+def test_workers_leave_their_counts_for_each_other(tmp_path: Path) -> None:
+    mine, other = Observation(tmp_path), Observation(tmp_path)
+    served = version(mine.sheet)
+    mine.start()
+    offer(mine, served, 200, 0.001, reply("yes"))
+    mine.stop()
+    [file] = tmp_path.glob("counts-*.json")
+    left = SHEET.validate_json(file.read_bytes())
+    assert left == mine.sheet
+    assert left.ended
+    other.stop()
+    assert SHEET.validate_json(file.read_bytes()) == other.sheet  # a process has one file
+
+
+def test_a_folder_that_is_gone_stops_nothing_and_is_told_of_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    other = Sheet()
-    other.of("iris", 1).requests(200, [0.001], 5)
-    other.of("iris", 2).predictions["yes"] += 1
-    (tmp_path / "counts-1.json").write_bytes(SHEET.dump_json(other))
-    (tmp_path / "counts-2.json").write_bytes(b"{")
-    seen = Observation(tmp_path)
-    seen.start()
-    offer(seen, version(seen.sheet), 200, 0.001, reply("yes"))
-    seen.stop()
-    found = counted(exposition(seen.sheets(), {}, "")[0].decode())
-    assert found["lectern_requests_total", "iris", "2xx", "1"] == 2
-    assert found["lectern_rows_total", "iris", "1"] == 6
-    assert found["lectern_predictions_total", "iris", "yes", "2"] == 1
-    assert "The counts of another worker cannot be read: counts-2.json" in caplog.text
-    [own] = [path for path in tmp_path.iterdir() if path.name not in ("counts-1.json", "counts-2.json")]
-    assert SHEET.validate_json(own.read_bytes()) == seen.sheet
-
-
-def test_a_folder_that_is_gone_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     seen = Observation(tmp_path / "gone")
     served = version(seen.sheet)
     seen.start()
     offer(seen, served, 200, 0.1, reply("yes"))
+    until(lambda: served.counts.rows)
+    offer(seen, served, 200, 0.1, reply("yes"))
     seen.stop()
-    assert served.counts.rows == 1
-    assert "The counts of this worker cannot be written: No such file or directory." in caplog.text
+    assert served.counts.rows == 2
+    assert sum(sheet.of("iris", 1).rows for sheet in seen.sheets()) == 2
+    assert caplog.messages == ["The counts of this worker cannot be written: No such file or directory."]
 
 
-def test_openmetrics_is_spoken_to_who_asks_for_it() -> None:
-    content, kind = exposition([Sheet()], {}, "application/openmetrics-text; version=1.0.0")
-    assert kind.startswith("application/openmetrics-text")
-    assert content.endswith(b"# EOF\n")
+def test_all_that_is_counted_can_be_added_up() -> None:
+    total = Sheet()
+    for _ in range(2):
+        one = Sheet(dropped=1, lines_dropped=2, deaths=3, damaged=4)
+        one.routes["GET /x 2xx"] += 5
+        counts = one.of("iris", 1)
+        counts.requests(200, [0.001, 20.0], 7, "champion")
+        counts.requests(500, [0.001], 0)
+        counts.predictions["yes"] += 1
+        counts.warnings["width"] += 1
+        counts.failures["load_failed"] += 1
+        counts.loads, counts.swaps = 1, 2
+        counts.batches.restarts += 1
+        counts.batches.asked(3)
+        one.gauges.in_flight = {"iris": {1: 2}}
+        one.gauges.lag_s = 0.5
+        total.add(SHEET.validate_json(SHEET.dump_json(one)))
+    found = total.of("iris", 1)
+    assert found.statuses == {0: 0, 2: 4, 4: 0, 5: 2}
+    assert found.aliases["champion"][2] == 4
+    assert (found.rows, sum(found.buckets), found.buckets[-1]) == (14, 6, 2)
+    assert (found.loads, found.swaps, found.failures) == (2, 4, {"load_failed": 2})
+    assert found.batches == Batches(2, 6, [0, 0, 2, *[0] * 8])
+    assert (total.dropped, total.lines_dropped, total.deaths, total.damaged) == (2, 4, 6, 8)
+    assert total.routes == {"GET /x 2xx": 10}
+    assert (total.gauges.in_flight, total.gauges.lag_s) == ({"iris": {1: 4}}, 0.5)
 
 
 @pytest.mark.parametrize(("seconds", "bucket"), [(0.0, 0), (50e-6, 0), (51e-6, 1), (10.0, 16), (11.0, len(BOUNDS_S))])
