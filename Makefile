@@ -22,7 +22,7 @@ $(eval $(call passed-on,MODEL,LECTERN_DEFAULT_MODEL))
 $(eval $(call passed-on,STORE,LECTERN_STORE))
 store = $(or $(LECTERN_STORE),artifacts)
 
-.PHONY: help setup new lab train sweep serve test lint types unit browser screenshots soak fuzz unit-torch tutorials-check tutorials format hooks bench bench-short bench-training lock known-types clean
+.PHONY: help setup new lab train sweep serve test lint types unit browser screenshots soak fuzz unit-torch unit-postgres check-prometheus tutorials-check tutorials format hooks bench bench-short bench-training lock known-types clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -72,7 +72,7 @@ serve: setup ## answer requests, with two examples trained if there is no model 
 
 ##@ Check and mend the code
 
-test: lint types unit tutorials-check ## everything CI checks: lint, types, unit, tutorials-check
+test: lint types unit ## everything CI checks: lint, types, unit
 	@echo "All checks passed."
 
 lint: setup ## style and likely bugs, in modules and notebooks (ruff)
@@ -87,7 +87,7 @@ types: setup ## types (mypy, strict)
 # half of a test's time is waiting for a process it started, so two share a core; each takes neighbouring tests, which
 # share their fixtures, and in the end some of another's; and all of them would compile what nobody wrote down
 unit: export PYTHONDONTWRITEBYTECODE :=
-unit: setup browser ## the tests, on every core (pytest)
+unit: setup browser ## the tests, and the tutorials among them, on every core (pytest)
 	@echo "Unit: pytest"
 	@$(bin)/pytest --numprocesses $$((2 * $$(getconf _NPROCESSORS_ONLN))) --dist worksteal --quiet
 
@@ -116,7 +116,7 @@ browser: setup ## put a browser on the machine for the tests of pages, if it has
 	  "install Chromium or Chrome (on Debian, as root: apt-get install chromium)" >&2; \
 	exit $(if $(filter browser,$(MAKECMDGOALS)),1,0)
 
-soak: setup ## long runs: a hundred swaps under load, runs stopped at every moment
+soak: setup ## long runs: a hundred swaps under load, runs stopped at every moment, faults at every call of the kernel
 	@$(bin)/pytest --capture=no tests/soak_*.py
 
 fuzz: setup ## the tests of properties, with many more examples, drawn anew each time (hypothesis)
@@ -130,7 +130,31 @@ unit-torch: setup ## the tests of PyTorch's modules, with PyTorch installed for 
 	@build/torch/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 onnxscript
 	@build/torch/bin/python -m pytest --quiet tests/test_modules.py
 
-tutorials-check: setup ## the tutorials against a live service: each cell must answer as committed (nbval)
+# unpacked beside .venv, not installed: the package would start a Prometheus of its own
+check-prometheus: setup ## the alerts and the dashboard of deploy, with a real Prometheus and a live service (apt-get)
+	@command -v prometheus >/dev/null || test -x build/prometheus/usr/bin/prometheus || { \
+	  echo "Prometheus: unpacking it (apt-get)"; \
+	  root=; test "$$(id -u)" = 0 || root="sudo -n"; \
+	  rm -rf build/prometheus && mkdir -p build/prometheus && cd build/prometheus && \
+	  { apt-get download prometheus || { $$root $(apt-get) update && apt-get download prometheus; }; } >../prometheus.log 2>&1 && \
+	  dpkg-deb --extract prometheus_*.deb . || { \
+	    tail -n 20 ../prometheus.log >&2; \
+	    echo "lectern: there is no Prometheus on the PATH, and apt-get brought none; install it" >&2; exit 1; }; }
+	@$(bin)/pytest --quiet tests/check_prometheus.py
+
+# the server is private to the tests and gone afterwards; what Debian starts by itself is not touched
+have-postgres = ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null
+unit-postgres: setup ## the tests of the prediction log on PostgreSQL, which is put on the machine if it has none (apt-get)
+	@$(have-postgres) || { \
+	  root=; test "$$(id -u)" = 0 || root="sudo -n"; \
+	  echo "PostgreSQL: installing it (apt-get)"; \
+	  mkdir -p build; \
+	  { $$root $(apt-get) update && $$root $(apt-get) install --no-install-recommends postgresql; } >build/postgres.log 2>&1 || { \
+	    tail -n 20 build/postgres.log >&2; \
+	    echo "lectern: there is no PostgreSQL here; install it (on Debian, as root: apt-get install postgresql)" >&2; exit 1; }; }
+	@$(bin)/python -m tests.postgres
+
+tutorials-check: setup ## the tutorials alone, against a live service: each cell must answer as committed (nbval)
 	@echo "Tutorials: nbval against a live service"
 	@$(bin)/python -m tests.tutorials --check
 

@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -51,7 +52,8 @@ def run(module: str, *arguments: str) -> list[Any]:
 
 def tell(scenario: Scenario, way: str, folder: Path) -> None:
     """Print what came of a scenario as JSON."""
-    ways = {"accounts": accounts, "patched": patched, "traced": traced}
+    ways: dict[str, Callable[[Scenario, Path], list[Any]]] = {"accounts": accounts, "patched": patched}
+    ways |= {"traced": traced, "sampled": partial(traced, share=SHARE)}
     print(json.dumps(ways[way](scenario, folder)))
 
 
@@ -259,11 +261,13 @@ def patched(scenario: Scenario, folder: Path) -> list[Any]:
 TRACED = "%file,%desc"
 FAULTS = {"signal=SIGKILL": None, "error=EIO": None, "error=ENOSPC": {"write", "mkdir", "openat"}}
 """What strace can inject, and into which calls (None for all)."""
+SHARE = 0.3
+"""Of these faults, how many are made where not all are."""
 
 
-def traced(scenario: Scenario, folder: Path) -> list[Any]:
+def traced(scenario: Scenario, folder: Path, share: float = 1.0) -> list[Any]:
     """What comes of faults that strace has the kernel make: nothing of ours is between Python and the system."""
-    found, fsync = [], os.fsync
+    found, fsync, draw = [], os.fsync, random.Random(0)
     os.fsync = no_fsync  # type: ignore[assignment]
     for before, make in scenario.stores(folder):
         attempt_traced(scenario.work, make(), fsync, folder / "trace", f"--trace={TRACED}")
@@ -273,6 +277,8 @@ def traced(scenario: Scenario, folder: Path) -> list[Any]:
         for name, count in Counter(calls).items():
             for fault, names in FAULTS.items():
                 for number in range(1, count + 1) if names is None or name in names else ():
+                    if draw.random() >= share:
+                        continue
                     store = make()
                     inject = f"{name}:{fault}:when={number}"
                     said = attempt_traced(

@@ -99,13 +99,18 @@ def running(
     command: Sequence[str] = (sys.executable, "-m", "serving"),
     environment: Mapping[str, str] | None = None,
     announced: bool = True,
+    logged: bool = False,
     **settings: Any,
 ) -> Iterator[Service]:
-    """Serve a store on a free port, with settings by field name; wait until it says where it answers."""
+    """Serve a store on a free port, with settings by field name; wait until it says where it answers.
+
+    Unless its predictions are to be `logged`, it keeps no log of them: to import what that takes costs half a second.
+    """
     root = store.root if isinstance(store, Store) else store
     own = {name: value for name, value in os.environ.items() if not name.startswith("LECTERN_")}
     transport = httpx.HTTPTransport(uds=str(settings["socket"])) if "socket" in settings else None
-    given = {f"LECTERN_{name.upper()}": str(value) for name, value in ({"store": root, "port": 0} | settings).items()}
+    usual: dict[str, Any] = {"store": root, "port": 0} | ({} if logged else {"prediction_log": "none"})
+    given = {f"LECTERN_{name.upper()}": str(value) for name, value in (usual | settings).items()}
     with tempfile.TemporaryDirectory(prefix="lectern-live-") as name:
         folder = Path(name)
         with (folder / "out").open("w") as out, (folder / "err").open("w") as err:

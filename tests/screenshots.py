@@ -54,7 +54,7 @@ def main() -> int:
         _train(store, ["cardio", "churn", "digits", "iris", "reviews"])
         for trees in (10, 20, 60):
             _train(store, ["iris"], "-p", f"n_estimators={trees}")
-        with running(store, port=8000) as service, browsing.started(browsing.installed()) as browser:
+        with running(store, logged=True, port=8000) as service, browsing.started(browsing.installed()) as browser:
             for name, (path, dark, act) in PICTURES.items():
                 with browsing.windows(browser) as browse:
                     page = browse(service.url, dark=dark).page

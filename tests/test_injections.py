@@ -21,7 +21,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """These models; the challenger of `texts` has said otherwise of each text."""
     store = Store(tmp_path_factory.mktemp("injections") / "store")
     fill(store)
-    with running(store, max_rows=100) as found:
+    with running(store, max_rows=100, log_inputs="full") as found:
         answer = found.predict([{TEXTS[5]: text} for text in SHADOWED], "/models/texts/predict")
         assert [row["prediction"] for row in answer.json()["predictions"]] == SHADOWED
         until(lambda: found.get("/models/texts/shadow")["rows"] == len(SHADOWED))

@@ -146,7 +146,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     store = Store(tmp_path_factory.mktemp("kinds") / "store")
     for name, (fitted, signature) in MODELS.items():
         publish(store, name, fitted, signature=signature)
-    with running(store, default_model="odd") as service:
+    with running(store, logged=True, default_model="odd") as service:
         yield service
         assert "Traceback" not in service.complaints
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -38,13 +39,19 @@ ALLOWED = {
         "pydantic",
         "pydantic_core",
     }
-    | {"numpy", "prometheus_client", "typer", "typing_extensions"},
+    | {"numpy", "prometheus_client", "pythonjsonlogger", "typer", "typing_extensions"},
     "lectern": {"pipeline", "serving", "typer"},
 }
-LAZY = {"contract": {"cryptography", "model_signing"}, "serving": {"jinja2", "pyarrow", "rich"}}
+LAZY = {
+    "contract": {"cryptography", "model_signing"},
+    "serving": {"jinja2", "opentelemetry", "pyarrow", "rich", "sqlalchemy"},
+}
 """What a layer may import inside functions only: not every installation has it, or it takes long."""
 CLIENT = {"httpx", "pandas"}
 """So may the client, which runs in notebooks, and nothing else of its layer."""
+DATABASE = {"alembic", "sqlalchemy"}
+"""So may the room of the database, and anywhere in it; in turn others import it inside functions only."""
+ROOM = "serving.prediction_log.database"
 MODULES = sorted(path for part in ALLOWED for path in [*ROOT.glob(f"{part}.py"), *ROOT.glob(f"{part}/**/*.py")])
 
 
@@ -80,11 +87,22 @@ def test_a_module_imports_only_what_its_layer_may(path: Path) -> None:
     lazy = HEAVY if path.parent.name == "formats" else LAZY.get(part, set())
     if path.parent == ROOT / "serving" / "client":
         lazy = lazy | CLIENT
+    allowed = ALLOWED[part] | (DATABASE if in_database_room(path) else set())
     for name, only_inside in imported(path).items():
-        if name in sys.stdlib_module_names or name in ALLOWED[part]:
+        if name in sys.stdlib_module_names or name in allowed:
             continue
         assert name in lazy, f"{path.relative_to(ROOT)} imports {name}"
         assert only_inside, f"{path.relative_to(ROOT)} imports {name} on being imported itself"
+
+
+def in_database_room(path: Path) -> bool:
+    return ROOT.joinpath(*ROOM.split(".")) in path.parents
+
+
+def test_the_room_of_the_database_is_entered_inside_functions_only() -> None:
+    outside = [path for path in MODULES if not in_database_room(path)]
+    assert len(outside) < len(MODULES)
+    assert not [path for path in outside if re.search(rf"^(from|import) {ROOM}", path.read_text(), re.MULTILINE)]
 
 
 def test_the_command_names_its_sides_only_when_a_verb_is_called() -> None:

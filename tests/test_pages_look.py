@@ -11,6 +11,7 @@ from contract.store import Store
 from serving.pages.rendering import STATIC
 from tests import gallery
 from tests.browsing import LOOKS, NARROW, Browse, Window
+from tests.counted import publish_drifting
 from tests.live import Service, publish_graph, running, until
 
 MOST_BYTES = 300_000
@@ -31,6 +32,11 @@ SMALL = {
     "models/unpromoted/history": "version 1 was not promoted",
     "models/rents/shadow": "Rows that differ",
     "models/forms/shadow": "No challenger",
+    "models/rents/quality": "r2 over time",
+    "models/forms/quality": "Nobody has said yet",
+    "models/times/drift": "2 of 2 inputs and outputs have moved",
+    "models/times/drift?window=time": "Look at the newest rows",
+    "models/waits/drift": "not enough rows yet",
     "models/rents/reports": "All of them",
     "models/forms/reports": "lectern report forms",
 }
@@ -44,20 +50,28 @@ LARGE = {
     "models/lavish/versions/1": "And 1,800 more",
     "models/many/versions": "100 versions",
     "models/lavish/compare?first=1&second=2": "And 1,800 more",
+    "models/wide/drift": "And 71 more",
 }
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The gallery, with rows on which champion and challenger differ."""
+    """The gallery, with rows on which champion and challenger differ, and what was true of them."""
     folder = tmp_path_factory.mktemp("look")
     store, go = Store(folder / "store"), folder / "go"
     gallery.fill(store)
-    with running(store, load_timeout_s=3600) as found:
+    rows = publish_drifting(store)
+    with running(store, logged=True, load_timeout_s=3600) as found:
         gallery.begin(store, go)
-        found.predict([{"x": value} for value in range(1, 30)], "/models/rents/predict")
+        said = found.predict([{"x": value} for value in range(1, 30)], "/models/rents/predict").json()["predictions"]
+        true = [{"id": one["id"], "truth": one["prediction"] + place % 3} for place, one in enumerate(said)]
+        found.client.post("/feedback", json=true).raise_for_status()
+        until(lambda: found.get("/models/rents/quality")["rows"] == 29)
         until(lambda: found.get("/models/rents/shadow")["rows"] == 29)
         until(lambda: found.client.get("/models/loading").status_code == 200)
+        for model in ("times", "wide"):
+            found.predict(rows[model], f"/models/{model}/predict").raise_for_status()
+            until(lambda model=model: found.get(f"/models/{model}/drift")["rows"] == 400)  # type: ignore[misc]
         yield found
         go.touch()
 

@@ -539,7 +539,7 @@ def test_a_version_that_is_asked_for_while_it_is_promoted_is_loaded_once(store: 
 def test_what_the_system_could_not_do_is_tried_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     for factor in (1.0, 2.0):
         publish_graph(store, "times", factor)
-    monkeypatch.setattr("serving.registry.RETRY_S", 0.1)
+    monkeypatch.setattr("serving.snapshot.RETRY_S", 0.1)
 
     async def scenario() -> None:
         async with started(store) as registry:

@@ -16,7 +16,7 @@ from pipeline.running.planning import Planner
 from pipeline.running.training import train
 from pipeline.settings import TrainSettings
 from tests.conftest import WriteNotebook
-from tests.test_training import EXPORT, PARAMETERS
+from tests.test_training import EXPORT, PARAMETERS, STAGED
 
 SECRET = "hunter2-'x\"<é>\\"
 
@@ -39,15 +39,16 @@ def leaks(folder: Path, *texts: str) -> list[Path]:
 
 
 def test_output_without_measure_is_cut_and_the_run_goes_on(write_notebook: WriteNotebook, store: Store) -> None:
-    flood = "for number in range(300_000):\n    print('line', number)"
-    trained = train(write_notebook(PARAMETERS, flood, EXPORT), {}, store, TrainSettings(max_output_bytes=100_000))
+    flood = "for number in range(30_000):\n    print('line', number)"
+    shown = f"{STAGED}\nfrom IPython.display import HTML\nHTML('<b>line</b> staged')"
+    trained = train(write_notebook(PARAMETERS, flood, shown), {}, store, TrainSettings(max_output_bytes=100_000))
     executed = json.loads((trained.folder / "notebook.ipynb").read_text(encoding="utf-8"))
     [stream] = executed["cells"][1]["outputs"]
     text = "".join(stream["text"])
     assert text.startswith("line 0\nline 1\n")
     assert text.endswith("… output was cut here: a run keeps 100,000 bytes (LECTERN_TRAIN_MAX_OUTPUT_BYTES)\n")
     assert len(text) < 100_200
-    assert "line staged" in str(executed["cells"][2]["outputs"]), "what is displayed has a share of its own"
+    assert "<b>line</b> staged" in str(executed["cells"][2]["outputs"]), "what is displayed has a share of its own"
 
 
 def test_output_without_end_ends_the_run(write_notebook: WriteNotebook, store: Store) -> None:

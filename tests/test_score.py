@@ -16,9 +16,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner, Result
 
 from contract.store import Store
 from serving.tables import ARROW, CSV, NDJSON, PARQUET
+from serving.verbs import app
 from tests.forms import as_stream, body, said
 from tests.live import Times, damage, publish, publish_graph
 from tests.promoting import deployer
@@ -38,7 +40,11 @@ def models(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     assert not left
 
 
-def score(*arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def score(*arguments: str, given: bytes = b"") -> Result:
+    return CliRunner().invoke(app, ["score", *arguments], input=given)
+
+
+def piped(*arguments: str, given: bytes) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "serving", "score", *arguments]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     return subprocess.run(command, input=given, capture_output=True, check=False, env=environment)
@@ -54,15 +60,15 @@ def predictions(content: bytes, form: Any) -> list[float]:
 def test_a_file_is_answered_beside_itself(tmp_path: Path, suffix: str, form: Any) -> None:
     (tmp_path / f"rows{suffix}").write_bytes(body(form, ROWS))
     done = score("graph", f"rows{suffix}")
-    assert (done.returncode, done.stderr) == (0, b"")
-    assert done.stdout.startswith(b"20,000 rows answered by graph version 2 at ")
-    assert done.stdout.endswith(f" rows/s, in rows.scored{suffix}\n".encode())
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.startswith("20,000 rows answered by graph version 2 at ")
+    assert done.stdout.endswith(f" rows/s, in rows.scored{suffix}\n")
     assert predictions((tmp_path / f"rows.scored{suffix}").read_bytes(), form) == [3 * row["x"] for row in ROWS]
 
 
 def test_another_form_another_version_and_the_rows_beside_the_answers(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_bytes(body(CSV, ROWS))
-    assert score("graph", "rows.csv", "-o", "answers.parquet", "--version", "1", "--echo").returncode == 0
+    assert score("graph", "rows.csv", "-o", "answers.parquet", "--version", "1", "--echo").exit_code == 0
     found = pq.read_table(tmp_path / "answers.parquet")
     assert found.column_names == ["x", "prediction", "id", "warnings", "error"]
     assert found["prediction"].to_pylist() == [2 * row["x"] for row in ROWS]
@@ -72,24 +78,24 @@ def test_another_form_another_version_and_the_rows_beside_the_answers(tmp_path: 
 def test_files_of_arrow_are_read_and_written(tmp_path: Path) -> None:
     pd.DataFrame(ROWS).to_feather(tmp_path / "rows.arrow")
     done = score("graph", "rows.arrow")
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.exit_code, done.stderr) == (0, "")
     assert pd.read_feather(tmp_path / "rows.scored.arrow")["prediction"].tolist() == [3 * row["x"] for row in ROWS]
 
 
 def test_a_model_in_a_process_of_its_own_answers_too(store: Store, tmp_path: Path) -> None:
     publish(store, "object", Times(5.0))
     (tmp_path / "rows.csv").write_bytes(body(CSV, ROWS[14:600]))
-    assert score("object", "rows.csv").returncode == 0
+    assert score("object", "rows.csv").exit_code == 0
     assert predictions((tmp_path / "rows.scored.csv").read_bytes(), CSV) == [5 * row["x"] for row in ROWS[14:600]]
 
 
 def test_standard_input_and_output() -> None:
-    done = score("graph", "-", "--from", "csv", given=body(CSV, ROWS[:3]))
+    done = piped("graph", "-", "--from", "csv", given=body(CSV, ROWS[:3]))
     assert predictions(done.stdout, CSV) == [0.0, 3.0, 6.0]
     assert done.stderr.startswith(b"3 rows answered by graph version 2 at ")
     for to, form in (("ndjson", NDJSON), ("arrows", ARROW), ("parquet", PARQUET)):
         table = as_stream(pa.table({"x": [1.0]}))
-        assert predictions(score("graph", "-", "--from", "arrows", "--to", to, given=table).stdout, form) == [3.0]
+        assert predictions(score("graph", "-", "--from", "arrows", "--to", to, given=table).stdout_bytes, form) == [3.0]
 
 
 def test_a_bad_row_is_named_and_what_was_answered_is_kept(tmp_path: Path) -> None:
@@ -98,9 +104,9 @@ def test_a_bad_row_is_named_and_what_was_answered_is_kept(tmp_path: Path) -> Non
         (tmp_path / f"rows{suffix}").write_bytes(body(form, [*ROWS, bad, *ROWS]))
         (tmp_path / f"rows.scored{suffix}").write_text("older")
         done = score("graph", f"rows{suffix}")
-        assert (done.returncode, done.stdout) == (1, b"")
+        assert (done.exit_code, done.stdout) == (1, "")
         told = "lectern: 'x' in row 20000 must be a number. What was answered before is in rows.scored"
-        assert done.stderr.decode() == f"{told}{suffix}.part.\n"
+        assert done.stderr == f"{told}{suffix}.part.\n"
         assert (tmp_path / f"rows.scored{suffix}").read_text() == "older"
         assert predictions((tmp_path / f"rows.scored{suffix}.part").read_bytes(), form) == [3 * r["x"] for r in ROWS]
 
@@ -108,7 +114,7 @@ def test_a_bad_row_is_named_and_what_was_answered_is_kept(tmp_path: Path) -> Non
 def test_where_nothing_was_answered_nothing_is_kept(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("x\na\n")
     done = score("graph", "rows.csv")
-    assert (done.returncode, done.stderr) == (1, b"lectern: 'x' in row 0 must be a number.\n")
+    assert (done.exit_code, done.stderr) == (1, "lectern: 'x' in row 0 must be a number.\n")
     assert [path.name for path in tmp_path.glob("rows*")] == ["rows.csv"]
 
 
@@ -135,8 +141,8 @@ def test_where_nothing_was_answered_nothing_is_kept(tmp_path: Path) -> None:
 def test_what_cannot_be_scored_is_one_line(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     (tmp_path / "rows.csv").write_text("x\n1\n")
     done = score(*arguments)
-    assert (done.returncode, done.stdout) == (1, b"")
-    assert done.stderr.decode().startswith(f"lectern: {message}")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"lectern: {message}")
     assert (tmp_path / "rows.csv").read_text() == "x\n1\n"
 
 
@@ -144,23 +150,23 @@ def test_a_version_that_must_not_answer_is_passed_over(store: Store, tmp_path: P
     damage(store.artifact("graph", 2), "model.onnx")
     (tmp_path / "rows.csv").write_text("x\n1\n")
     done = score("graph", "rows.csv")
-    assert b"answered by graph version 1" in done.stdout
-    assert done.stderr.startswith(b"lectern: graph version 2 is passed over: ")
+    assert "answered by graph version 1" in done.stdout
+    assert done.stderr.startswith("lectern: graph version 2 is passed over: ")
     refused = score("graph", "rows.csv", "--version", "2")
-    assert (refused.returncode, refused.stdout) == (1, b"")
+    assert (refused.exit_code, refused.stdout) == (1, "")
 
 
 def test_the_champion_answers_or_the_one_before(store: Store, tmp_path: Path) -> None:
     deployer(store).promote("graph", 1)
     (tmp_path / "rows.csv").write_text("x\n1\n")
-    assert b"answered by graph version 1" in score("graph", "rows.csv").stdout
+    assert "answered by graph version 1" in score("graph", "rows.csv").stdout
     deployer(store).promote("graph", 2)
     publish_graph(store, "graph", 4.0)
     shutil.rmtree(store.artifact("graph", 2).folder)
-    assert b"answered by graph version 1" in score("graph", "rows.csv").stdout
+    assert "answered by graph version 1" in score("graph", "rows.csv").stdout
     shutil.rmtree(store.artifact("graph", 1).folder)
     refused = score("graph", "rows.csv")
-    assert refused.stderr == b"lectern: 'graph' has no champion; `lectern promote graph VERSION` makes one.\n"
+    assert refused.stderr == "lectern: 'graph' has no champion; `lectern promote graph VERSION` makes one.\n"
 
 
 def test_a_terminal_is_shown_how_far_it_is(tmp_path: Path) -> None:

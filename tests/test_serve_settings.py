@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from contract.errors import SettingsRefused
 from serving.settings import ServeSettings
 
-UNITS = ("_s", "_rows", "_bytes", "_versions")
+UNITS = ("_s", "_rows", "_bytes", "_versions", "_share", "_days")
 
 
 def test_without_a_word_it_suits_a_laptop() -> None:
@@ -30,7 +30,7 @@ def test_they_never_change() -> None:
 def test_each_is_described_and_names_its_unit(name: str) -> None:
     field = ServeSettings.model_fields[name]
     assert field.description
-    if field.annotation in (int, float) and name not in ("port", "workers"):
+    if field.annotation in (int, float) and name not in ("port", "workers", "drift_level", "drift_psi"):
         assert name.endswith(UNITS)
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,15 @@ def answered(served: Served, *values: float, request_id: str = "r") -> Reply:
     return Reply(b"", rows, served.predictor.answer_blocking({"x": list(values)}), {}, request_id, len(rows) > 1)
 
 
-def compared(champion: Served, challenger: Served, *replies: Reply) -> Agreement:
+def compared(
+    champion: Served, challenger: Served, *replies: Reply, inputs: bool = True, withheld: bool = False
+) -> Agreement:
     agreement = Agreement("times", champion.version, challenger.version)
-    shadow = Shadow(champion, challenger, agreement)
+    shadow = Shadow(champion, challenger, agreement, inputs=inputs)
     try:
         rows = sum(len(reply.rows) for reply in replies)
         for reply in replies:
-            shadow.offer(reply)
+            shadow.offer(reply, withheld=withheld)
         until(lambda: agreement.rows + agreement.failed + agreement.left_out == rows)
     finally:
         shadow.stop()
@@ -76,6 +79,24 @@ def test_rows_that_differ_are_kept_with_both_answers(versions: list[Served]) -> 
         {"id": "a", "input": {"x": 1.0}, "champion": 2.0, "challenger": 3.0},
         {"id": "b-1", "input": {"x": 5.0}, "champion": 10.0, "challenger": 15.0},
     ]
+
+
+def test_inputs_are_kept_only_where_the_policy_says_so(versions: list[Served]) -> None:
+    found = compared(versions[0], versions[2], answered(versions[0], 1.0), inputs=False)
+    assert list(found.differing) == [{"id": "r", "input": {}, "champion": 2.0, "challenger": 3.0}]
+
+
+def test_of_what_its_caller_wants_withheld_nothing_but_numbers_is_kept(versions: list[Served]) -> None:
+    found = compared(versions[0], versions[2], answered(versions[0], 1.0), withheld=True)
+    assert (found.rows, found.agreeing, list(found.differing)) == (1, 0, [])
+
+
+def test_a_sensitive_field_is_never_kept(versions: list[Served]) -> None:
+    signature = versions[0].manifest.signature
+    hidden = signature.model_copy(update={"inputs": (signature.inputs[0].model_copy(update={"sensitive": True}),)})
+    champion = replace(versions[0], manifest=versions[0].manifest.model_copy(update={"signature": hidden}))
+    found = compared(champion, versions[2], answered(versions[0], 1.0))
+    assert list(found.differing) == [{"id": "r", "input": {}, "champion": 2.0, "challenger": 3.0}]
 
 
 def test_no_more_rows_are_kept_than_fit(versions: list[Served]) -> None:

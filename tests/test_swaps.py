@@ -33,9 +33,9 @@ def test_versions_change_under_load(store: Store, kind: str) -> None:
             publish(store, MODEL, Times(float(factor)))
     deployer = Deployer(store, "somebody", partial(try_out, limits=LIMITS))
     deployer.promote(MODEL, 1)
-    with running(store) as service:
+    with running(store, poll_s=0.05) as service:
         versions = store.versions(MODEL)[1:]
-        seen, _ = swap_under_load(service, deployer, versions, clients=4)
+        seen, _ = swap_under_load(service, deployer, versions, clients=2)
     _check(seen, versions[-1])
 
 

@@ -34,8 +34,16 @@ def live() -> Iterator[dict[str, str]]:
         store = Path(folder) / "artifacts"
         train = [sys.executable, "-m", "pipeline", "train", "--store", str(store), *map(str, EXAMPLES)]
         subprocess.run(train, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        with running(store) as service:
-            yield os.environ | {"LECTERN_URL": service.url, "LECTERN_STORE": str(store)}
+        with served(store) as environment:
+            yield environment
+
+
+@contextmanager
+def served(store: Path) -> Iterator[dict[str, str]]:
+    """The same for a store that holds the two."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    with running(store, logged=True) as service:
+        yield own | {"LECTERN_URL": service.url, "LECTERN_STORE": str(store)}
 
 
 def check(environment: dict[str, str]) -> int:
@@ -48,8 +56,9 @@ def check(environment: dict[str, str]) -> int:
 
 
 def _check(environment: dict[str, str], tutorials: list[Path], *how: str) -> int:
-    flags = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", str(CELL_TIMEOUT_S), "-p", "tests.nbval_repairs"]
-    command = [sys.executable, "-m", "pytest", "--quiet", *flags, *how, *map(str, tutorials)]
+    plugins = ["-p", "nbval.plugin", "-p", "tests.nbval_repairs"]
+    flags = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", str(CELL_TIMEOUT_S)]
+    command = [sys.executable, "-m", "pytest", "--quiet", *plugins, *flags, *how, *map(str, tutorials)]
     return subprocess.run(command, env=environment, check=False).returncode
 
 
