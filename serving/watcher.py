@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from concurrent.futures import Future, wait
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from contract.promotions import Deployment
     from serving.registry import Registry
 
+SETTLED_S = 1.0
+"""How long a log that became shorter has to stay as it is before it is believed."""
 STOP_S = 2.0
 """How long stopping waits for versions that are being loaded."""
 
@@ -32,8 +35,8 @@ class Watcher:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         self._following: dict[str, Future[None]] = {}
-        self._shorter: dict[str, Deployment] = {}
-        """What logs say that were longer before, by model: a folder that is being removed looks like that, too."""
+        self._shorter: dict[str, tuple[Deployment, float]] = {}
+        """What logs say that were longer before, and since when: one that is being removed looks like that, too."""
         self._stopping = threading.Event()
         self._wanted = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="lectern-watch", daemon=True)
@@ -101,9 +104,13 @@ class Watcher:
         state = known.get(name, ModelState())
         versions = tuple(registry.store.versions(name))
         deployment = registry.store.promotions(name).read(state.deployment)
-        if deployment.number < state.deployment.number and deployment != self._shorter.get(name):
-            self._shorter[name] = deployment  # believed when the next look finds the same
-            return
+        if deployment.number < state.deployment.number:
+            before, since = self._shorter.get(name, (None, 0.0))
+            if deployment != before:
+                self._shorter[name] = (deployment, time.monotonic())
+                return
+            if time.monotonic() < since + SETTLED_S:
+                return
         self._shorter.pop(name, None)
         if (versions, deployment) != (state.versions, state.deployment) or name not in known:
             for number in set(deployment.damaged) - set(state.deployment.damaged):
