@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
-from contract.baseline import BASELINE
 from contract.manifest import Manifest
 from contract.signature import Signature
 from serving.catalogue import (
@@ -59,8 +58,7 @@ def create_models(registry: Registry) -> APIRouter:
             return document
         served = state.champion
         facts = _form(request, served.manifest) if served else {}
-        drift = served is not None and BASELINE in served.manifest.files
-        return page(request, "model.html", model=document, served=served is not None, drift=drift, **facts)
+        return page(request, "model.html", model=document, served=served is not None, **facts)
 
     @router.get("/models/{model}/signature")
     def model_signature(model: str) -> Signature:

@@ -84,7 +84,7 @@ def test_the_last_answers_are_a_table(file: Path) -> None:
     assert rows[1].split()[2:] == ["b", "times", "1", "champion", "12.5", "no", "yes", "x"]
     assert [row.split()[2] for row in rows if row] == ["a", "b", "c-0", "c-1"]
     assert "c-0" not in said("times", "--last", "1")
-    assert said("other") == "The prediction log has no such rows.\n"
+    assert said("othr") == "The prediction log has no such rows; it has some of times.\n"
 
 
 def test_the_same_as_json_is_what_was_answered(file: Path) -> None:

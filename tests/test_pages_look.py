@@ -37,6 +37,7 @@ SMALL = {
     "models/times/drift": "2 of 2 inputs and outputs have moved",
     "models/times/drift?window=time": "Look at the newest rows",
     "models/waits/drift": "not enough rows yet",
+    "models/rents/drift": "made without counts",
     "models/rents/reports": "All of them",
     "models/forms/reports": "lectern report forms",
 }

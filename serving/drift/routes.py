@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from contract.errors import BaselineNotFound
 from serving.catalogue import artifact_of
 from serving.drift import page as drawing
 from serving.drift.evaluating import past
@@ -40,7 +41,12 @@ def create_drift(registry: Registry) -> APIRouter:
             number = registry.alias(model).version
         else:
             number = int(artifact_of(registry, model, version).folder.name)
-        evaluation = drifts.evaluation(model, number, window)
+        try:
+            evaluation = drifts.evaluation(model, number, window)
+        except BaselineNotFound as error:
+            if not wants_page(request):
+                raise
+            return page(request, "drift.html", model=model, found=None, why=str(error))
         found = report(evaluation, window, registry.settings.drift_psi)
         if not wants_page(request):
             return found
@@ -48,6 +54,6 @@ def create_drift(registry: Registry) -> APIRouter:
         first = min((one.began for one in slices), default=time.time())
         slices += kept.slices(evaluation.key, reference, before=first)
         shown = drawing.facts(found, past(reference, slices), [part.name for part in reference.parts])
-        return page(request, "drift.html", hours=registry.settings.drift_window_s / 3600, **shown)
+        return page(request, "drift.html", model=model, hours=registry.settings.drift_window_s / 3600, **shown)
 
     return router

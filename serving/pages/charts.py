@@ -47,6 +47,12 @@ class Chart:
         return max(point.value for point in self.points)
 
 
+def share(value: float, least: float, most: float) -> float:
+    """How far up a value lies between two others; in the middle where they are the same."""
+    half = most / 2 - least / 2  # all of it may be more than a float holds
+    return (value / 2 - least / 2) / half if half else 0.5
+
+
 def charts(summaries: Sequence[VersionSummary]) -> list[Chart]:
     """The first metrics of some versions, each where at least two have it."""
     versions = sorted(summaries, key=lambda found: found.version)
@@ -58,11 +64,9 @@ def charts(summaries: Sequence[VersionSummary]) -> list[Chart]:
 def _chart(metric: str, versions: Sequence[VersionSummary]) -> Chart:
     values = [one.metrics[metric] for one in versions]
     least, most = min(values), max(values)
-    half = most / 2 - least / 2  # all of it may be more than a float holds
     across = (WIDTH - _LEFT - _RIGHT) / max(1, len(versions) - 1)
     points = []
     for place, (one, value) in enumerate(zip(versions, values, strict=True)):
-        share = (value / 2 - least / 2) / half if half else 0.5
-        y = HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)
+        y = HEIGHT - _BOTTOM - share(value, least, most) * (HEIGHT - _TOP - _BOTTOM)
         points.append(Point(_LEFT + place * across, y, one.version, value, CHAMPION in one.aliases))
     return Chart(metric, tuple(points))

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from contract.metric_names import better
-from serving.pages.charts import HEIGHT, WIDTH
+from serving.pages.charts import HEIGHT, WIDTH, share
 from serving.quality.report import QualityDocument, VersionQuality
 
 MOST_LINES, MOST_ROWS = 6, 100
@@ -75,13 +75,11 @@ def _lines(found: QualityDocument, drawn: Sequence[VersionQuality]) -> list[Line
     time = (end - begin).total_seconds()
 
     def high(value: float) -> float:
-        half = most / 2 - least / 2  # all of it may be more than a float holds
-        share = (value / 2 - least / 2) / half if half else 0.5
-        return HEIGHT - _EDGE - share * (HEIGHT - 2 * _EDGE)
+        return HEIGHT - _EDGE - share(value, least, most) * (HEIGHT - 2 * _EDGE)
 
     def along(moment: datetime) -> float:
-        share = (moment - begin).total_seconds() / time if time else 0.5
-        return _EDGE + min(1.0, share) * (WIDTH - 2 * _EDGE)
+        gone = (moment - begin).total_seconds() / time if time else 0.5
+        return _EDGE + min(1.0, gone) * (WIDTH - 2 * _EDGE)
 
     lines = []
     for one, some in zip(drawn, spans, strict=True):

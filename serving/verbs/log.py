@@ -84,7 +84,7 @@ def read_log(
 
 
 def _show(database: Database, asked: dict[str, Any], to: Path | None, last: int, counts: bool, as_json: bool) -> None:
-    from serving.prediction_log.database import reading
+    from serving.prediction_log.database import keeping, reading
 
     wanted = reading.Wanted(**asked)
     columns = exporting.FIELD_COUNTS if counts else exporting.PREDICTIONS
@@ -100,7 +100,8 @@ def _show(database: Database, asked: dict[str, Any], to: Path | None, last: int,
     elif documents:
         print_table([(_counted if counts else _row)(one) for one in documents])
     else:
-        print("The prediction log has no such rows.")
+        known = ", ".join(keeping.models(database)) or "nobody yet"
+        print(f"The prediction log has no such rows; it has some of {known}.")
 
 
 def _row(one: dict[str, Any]) -> dict[str, str]:
