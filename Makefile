@@ -22,7 +22,7 @@ $(eval $(call passed-on,MODEL,LECTERN_DEFAULT_MODEL))
 $(eval $(call passed-on,STORE,LECTERN_STORE))
 store = $(or $(LECTERN_STORE),artifacts)
 
-.PHONY: help setup new lab train sweep serve test lint types unit browser screenshots soak fuzz unit-torch unit-postgres check-prometheus tutorials-check tutorials format hooks bench bench-short bench-training lock known-types clean
+.PHONY: help setup new lab train sweep serve test lint types unit browser screenshots soak fuzz coverage mutation unit-torch unit-postgres unit-redis check-prometheus check-nginx tutorials-check tutorials format hooks bench bench-short bench-training lock known-types clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -119,8 +119,15 @@ browser: setup ## put a browser on the machine for the tests of pages, if it has
 soak: setup ## long runs: a hundred swaps under load, runs stopped at every moment, faults at every call of the kernel
 	@$(bin)/pytest --capture=no tests/soak_*.py
 
-fuzz: setup ## the tests of properties, with many more examples, drawn anew each time (hypothesis)
-	@$(bin)/pytest --numprocesses auto --quiet --hypothesis-profile=thorough $$(grep -lE "^(@given|class .*StateMachine)" tests/test_*.py)
+fuzz: setup ## the tests of properties, with many more examples, drawn anew each time (hypothesis), and bytes that are nearly requests
+	@$(bin)/pytest --numprocesses auto --quiet --hypothesis-profile=thorough $$(grep -lE "^(@given|class .*StateMachine)" tests/test_*.py) tests/test_fuzz_api.py tests/fuzz_api.py
+	@$(bin)/python -m tests.fuzzing --count 10000
+
+coverage: setup ## the tests of what publishes, verifies, loads and lets in; fails below all of its lines and branches (coverage)
+	@$(bin)/python -m tests.guarded
+
+mutation: setup ## change the same modules bit by bit; fails where one in ten changes is seen by no test (cosmic-ray; MODULES= SHARE=0.1)
+	@$(bin)/python -m tests.mutation $(MODULES) $(if $(SHARE),--share $(SHARE))
 
 # beside .venv, so that nothing else ever sees it: on Linux the package index has only builds of several GB
 unit-torch: setup ## the tests of PyTorch's modules, with PyTorch installed for them
@@ -142,6 +149,17 @@ check-prometheus: setup ## the alerts and the dashboard of deploy, with a real P
 	    echo "lectern: there is no Prometheus on the PATH, and apt-get brought none; install it" >&2; exit 1; }; }
 	@$(bin)/pytest --quiet tests/check_prometheus.py
 
+check-nginx: setup ## the configuration for nginx of deploy, with a real nginx before a live service (apt-get)
+	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || test -x build/nginx/usr/sbin/nginx || { \
+	  echo "nginx: unpacking it (apt-get)"; \
+	  root=; test "$$(id -u)" = 0 || root="sudo -n"; \
+	  rm -rf build/nginx && mkdir -p build/nginx && cd build/nginx && \
+	  { apt-get download nginx || { $$root $(apt-get) update && apt-get download nginx; }; } >../nginx.log 2>&1 && \
+	  dpkg-deb --extract nginx_*.deb . || { \
+	    tail -n 20 ../nginx.log >&2; \
+	    echo "lectern: there is no nginx on the PATH, and apt-get brought none; install it" >&2; exit 1; }; }
+	@$(bin)/pytest --quiet tests/check_nginx.py
+
 # the server is private to the tests and gone afterwards; what Debian starts by itself is not touched
 have-postgres = ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null
 unit-postgres: setup ## the tests of the prediction log on PostgreSQL, which is put on the machine if it has none (apt-get)
@@ -153,6 +171,17 @@ unit-postgres: setup ## the tests of the prediction log on PostgreSQL, which is 
 	    tail -n 20 build/postgres.log >&2; \
 	    echo "lectern: there is no PostgreSQL here; install it (on Debian, as root: apt-get install postgresql)" >&2; exit 1; }; }
 	@$(bin)/python -m tests.postgres
+
+# the server is private to the tests and gone afterwards, here too
+unit-redis: setup ## the tests of limits that several workers share in Redis, which is put on the machine if it has none (apt-get)
+	@command -v redis-server >/dev/null || { \
+	  root=; test "$$(id -u)" = 0 || root="sudo -n"; \
+	  echo "Redis: installing it (apt-get)"; \
+	  mkdir -p build; \
+	  { $$root $(apt-get) update && $$root $(apt-get) install --no-install-recommends redis-server; } >build/redis.log 2>&1 || { \
+	    tail -n 20 build/redis.log >&2; \
+	    echo "lectern: there is no Redis here; install it (on Debian, as root: apt-get install redis-server)" >&2; exit 1; }; }
+	@$(bin)/python -m tests.redis
 
 tutorials-check: setup ## the tutorials alone, against a live service: each cell must answer as committed (nbval)
 	@echo "Tutorials: nbval against a live service"

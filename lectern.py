@@ -26,6 +26,7 @@ VERBS = {
     "log": "serving",
     "prune": "serving",
     "keys": "serving",
+    "signing": "serving",
 }
 
 

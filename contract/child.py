@@ -36,6 +36,7 @@ from contract.errors import (
 from contract.formats import FORMATS
 from contract.golden import Model
 from contract.limits import Limits, impose
+from contract.memory import kills
 from contract.nursery import Forked, interpreter, nursery_of
 
 _LENGTH = struct.Struct(">I")
@@ -71,6 +72,7 @@ class Child:
             ArtifactError: the file could not be verified or loaded, or not within the limits.
         """
         self.answer_timeout_s = limits.answer_timeout_s
+        self._kills = kills()
         self._process: Forked | subprocess.Popen[bytes]
         try:
             self._socket, self._process = nursery_of(os.getpid()).fork() if warm else _begun(artifact.folder, aside)
@@ -135,6 +137,9 @@ class Child:
             raise
         if answer is None:
             self.close()
+            if kills() > self._kills:
+                told = "The system ended the process of the model while it worked on these rows: memory ran out."
+                raise ModelCrashed(told, reason="memory")
             raise ModelCrashed("The process of the model died while it worked on these rows.")
         if error := _ERRORS.get(str(answer.get("error"))):
             raise error(answer.get("message")) from RuntimeError(str(answer.get("cause", "")))
@@ -192,7 +197,8 @@ def _receive_bytes(peer: socket.socket, size: int, deadline: float | None) -> by
 
 def live(parent: socket.socket) -> None:
     """The child's life: load what the first frame names, then answer each frame that follows."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process in its own time
+    for number in (signal.SIGINT, signal.SIGTERM):  # for the parent, which ends this process in its own time
+        signal.signal(number, signal.SIG_IGN)
     with open(os.devnull, "wb") as nowhere:  # noqa: PTH123  # what a model prints is nobody's to read
         os.dup2(nowhere.fileno(), 1)
     with parent, contextlib.suppress(BrokenPipeError, ConnectionResetError):

@@ -6,6 +6,7 @@ LecternError
 ├── ParametersRefused       parameters that a training notebook does not declare
 ├── ExportRefused           something that cannot become an artifact as it is
 ├── KeyRefused              a file that is no key to sign or to check with
+├── AccessRefused           keys or tokens of callers that cannot be asked for as they are set, or not be written
 ├── LogUnavailable          the prediction log is not there, or cannot be used now
 ├── RunFailed               a training notebook that did not reach its end
 ├── StartFailed             a service that was begun from a notebook, and ended or was not ready in time
@@ -42,7 +43,7 @@ LecternError
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 _MOST_SHOWN = 20
 
@@ -69,6 +70,10 @@ class ExportRefused(LecternError):
 
 class KeyRefused(LecternError):
     """A file that is no key to sign or to check with, or that cannot be written."""
+
+
+class AccessRefused(LecternError):
+    """What says who may ask a service cannot be used as it is, or not be written."""
 
 
 class LogUnavailable(LecternError):
@@ -274,6 +279,10 @@ class PredictionFailed(PredictionError):
 
 class ModelCrashed(PredictionError):
     """The process of the model died while it worked on the request."""
+
+    def __init__(self, message: str, *, reason: Literal["crash", "memory"] = "crash") -> None:
+        self.reason: Literal["crash", "memory"] = reason
+        super().__init__(message)
 
 
 class DeadlineExceeded(PredictionError):

@@ -97,7 +97,7 @@ def read_private(path: Path) -> Ed25519PrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: a password is missing
         raise KeyRefused(f"{path} holds no private key that can be read: give a PEM file without a password.") from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise KeyRefused(f"{path} holds no Ed25519 key; `lectern keys new` makes one.")
+        raise KeyRefused(f"{path} holds no Ed25519 key; `lectern signing new` makes one.")
     return key
 
 
@@ -143,7 +143,7 @@ def _trusted(path: Path) -> TrustedKey:
     try:
         public = load_pem_public_key(content)
     except (ValueError, UnsupportedAlgorithm):
-        raise KeyRefused(f"{path} holds no public key: give a PEM file, as `lectern keys new` writes.") from None
+        raise KeyRefused(f"{path} holds no public key: give a PEM file, as `lectern signing new` writes.") from None
     found = key_id(public)
     if isinstance(public, Ed25519PublicKey):
         return TrustedKey(path, "ed25519", found, found, public)

@@ -167,7 +167,8 @@ def _environment_at_start() -> dict[bytes, bytes] | None:
 
 def keep(keeper: socket.socket, idle_s: float, live: Callable[[socket.socket], None]) -> None:
     """The life of the interpreter: for each socket that comes, a process that does `live` with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who keeps it
+    for number in (signal.SIGINT, signal.SIGTERM):  # for who keeps it, also where a whole group is told to end
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how its processes ended
     for name in _USUAL:
         with contextlib.suppress(ImportError):

@@ -23,7 +23,7 @@ class TrainSettings(Settings):
     stage: Path | None = Field(None, description="set by the runner for the notebook it runs: where `export` writes")
     notebook: Path | None = Field(None, description="set by the runner: the notebook it runs, for `cells`")
     signing_key: Path | None = Field(
-        None, description="private key that signs what is published; `lectern keys new` makes one"
+        None, description="private key that signs what is published; `lectern signing new` makes one"
     )
     timeout_s: int = Field(21600, ge=1, description="longest time a run of a training notebook may take")
     cell_timeout_s: int = Field(3600, ge=1, description="longest time one cell of a training notebook may take")

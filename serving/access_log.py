@@ -9,6 +9,7 @@ from typing import Any
 
 from starlette.types import Scope
 
+from serving.access.caller import caller_of
 from serving.observed import STREAMING, Observed, Observer
 
 _MOST_SIGNS = 300
@@ -41,7 +42,8 @@ def tell(scope: Scope, request_id: str, status: int, seconds: float, answered: M
     """Tell of one request; its status is 0 where the caller was gone before the answer."""
     method, path, ms = scope["method"], scope["path"], round(1_000 * seconds, 3)
     path = path if len(path) <= _MOST_SIGNS else f"{path[:_MOST_SIGNS]}…"
-    caller = (scope.get("client") or ("",))[0]
+    known, client = caller_of(scope), scope.get("client")
+    caller = (known and known.name) or (client[0] if client else "")
     about = {"method": method, "path": path, "status": status, "ms": ms, "caller": caller, **(answered or {})}
     level = logging.WARNING if status >= 500 else logging.INFO
     log.log(level, "%s %s %d %g ms", method, path, status, ms, extra=about | {"request_id": request_id})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
-from http.client import HTTPConnection, HTTPException
+import ssl
+from collections.abc import Collection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,18 +15,18 @@ _ALL_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """What stands for every address of the machine, and one of them that can be asked."""
 
 
-def address_of(listener: socket.socket) -> str:
+def address_of(listener: socket.socket, *, tls: bool = False) -> str:
     """Where a socket that listens is reached from this machine."""
     name = listener.getsockname()
     if isinstance(name, str):
         return f"{UNIX}{name}"
     host, port = name[:2]
     host = _ALL_ADDRESSES.get(host, host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def ask(address: str, path: str, timeout_s: float = 5.0) -> Any:
-    """The JSON document at a path, or None where there is none, or nobody answers.
+def ask(address: str, path: str, timeout_s: float = 5.0, statuses: Collection[int] = (200,)) -> Any:
+    """The JSON document at a path, or None where there is none with one of the statuses, or nobody answers.
 
     It goes past any proxy that the environment names.
     """
@@ -32,7 +34,7 @@ def ask(address: str, path: str, timeout_s: float = 5.0) -> Any:
     try:
         connection.request("GET", path)
         response = connection.getresponse()
-        return json.load(response) if response.status == 200 else None
+        return json.load(response) if response.status in statuses else None
     except (OSError, HTTPException, ValueError):
         return None
     finally:
@@ -43,6 +45,11 @@ def _connection(address: str, timeout_s: float) -> HTTPConnection:
     if address.startswith(UNIX):
         return _UnixConnection(address.removeprefix(UNIX), timeout_s)
     parts = urlsplit(address)
+    if parts.scheme == "https":
+        # its certificate is for the names that others know it by; what is asked here is no secret
+        return HTTPSConnection(
+            parts.hostname or "", parts.port, timeout=timeout_s, context=ssl._create_unverified_context()
+        )
     return HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
 
 

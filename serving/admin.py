@@ -16,6 +16,8 @@ from contract.artifact import Artifact
 from contract.deploying import Deployer
 from contract.promotions import ALIAS, CHAMPION, Deployment, Promotion, changed, told
 from contract.trying import try_out
+from serving.access.caller import caller_of
+from serving.bodies import StrictRoute
 from serving.loading import admit
 from serving.metrics import Sheet
 from serving.pages.rendering import PAGE, page, wants_page
@@ -27,6 +29,8 @@ from serving.shadow_report import ShadowDocument, facts, report
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1_000)]
 
 
+LARGEST = 10**9 - 1
+"""The largest number that a version can have."""
 MOST_ENTRIES = 200
 """Of the history its page shows no more."""
 
@@ -37,13 +41,15 @@ class Move(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     reason: Reason = Field("", description="why, for the history")
-    expected: int | None = Field(None, description="the version that answers as far as you know; 409 where it is not")
+    expected: int | None = Field(
+        None, ge=0, le=LARGEST, description="the version that answers as far as you know; 409 where it is not"
+    )
 
 
 class Promote(Move):
     """Point an alias at a version."""
 
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, le=LARGEST)
     alias: str = Field(CHAMPION, pattern=f"^{ALIAS}$", description="which name for a version is to point at it")
     force: bool = Field(False, description="promote although the gate kept it back, or was never asked; needs a reason")
 
@@ -87,7 +93,7 @@ class PromotionDocument(BaseModel):
 
 def create_admin(registry: Registry) -> APIRouter:
     """The routes, for one registry."""
-    router = APIRouter(tags=["deployment"], dependencies=[Depends(partial(_admit, registry.settings))])
+    router = APIRouter(tags=["deployment"], route_class=StrictRoute, dependencies=[Depends(partial(_admit, registry))])
     store = registry.store
 
     def try_it(artifact: Artifact) -> None:
@@ -95,8 +101,9 @@ def create_admin(registry: Registry) -> APIRouter:
         try_out(artifact, registry.settings.limits)
 
     def deployer(request: Request) -> Deployer:
-        caller = request.client.host if request.client else "somebody"
-        return Deployer(store, f"the service, for {caller}", try_it)
+        caller = caller_of(request.scope)
+        name = (caller and caller.name) or (request.client.host if request.client else "somebody")
+        return Deployer(store, f"the service, for {name}", try_it)
 
     def done(model: str, deployment: Deployment) -> DeploymentDocument:
         registry.look()
@@ -170,19 +177,26 @@ def create_admin(registry: Registry) -> APIRouter:
     return router
 
 
-def _admit(settings: ServeSettings, request: Request, response: Response) -> None:
-    """Let only callers on this machine change anything, and no page of another site through their browser.
+def _admit(registry: Registry, request: Request, response: Response) -> None:
+    """Let only callers on this machine, or with a key, change anything; and no page of another site by their browser.
 
     A unix socket is reached by its owner alone, whatever name they or a proxy of theirs call it by.
     """
+    if registry.door is None or not registry.door.locked:  # else it has found out who asks, and that they may
+        _admit_this_machine(registry.settings, request)
+    response.headers["cache-control"] = "no-store"
+
+
+def _admit_this_machine(settings: ServeSettings, request: Request) -> None:
     if not settings.local:
-        raise Problem(403, "admin_locked", "These routes answer only where the service listens on this machine alone.")
+        raise Problem(
+            403,
+            "admin_locked",
+            "Where others than this machine reach the service, these routes need a key to `admin`.",
+        )
     named = re.sub(r":[0-9]*$", "", request.headers.get("host", "")).strip("[]").lower()
     if not (_over_unix_socket(request) or named == "localhost" or _is_address(named)):
         raise Problem(421, "host_unknown", "These routes answer under this machine's own address only.")
-    if request.method == "POST" and request.headers.get("content-type", "").partition(";")[0] != "application/json":
-        raise Problem(415, "unsupported_type", "These routes take application/json.")
-    response.headers["cache-control"] = "no-store"
 
 
 def _over_unix_socket(request: Request) -> bool:

@@ -22,6 +22,9 @@ def announce(address: str, settings: ServeSettings, stopped: Callable[[float], b
 
     `stopped` waits for so many seconds, or until the service stops, and says whether it has.
     """
+    if settings.locked:
+        _announce_locked(address, settings, stopped)
+        return
     while not stopped(_EVERY_S):
         health, models = ask(address, "/health"), ask(address, "/models")
         if not health or models is None or "loading" in (health["status"], *(model["state"] for model in models)):
@@ -29,6 +32,35 @@ def announce(address: str, settings: ServeSettings, stopped: Callable[[float], b
         example = _example(address, health, settings.default_model)
         say(text(address, settings.open_store().root, health, models, example))
         return
+
+
+def _announce_locked(address: str, settings: ServeSettings, stopped: Callable[[float], bool]) -> None:
+    """The same of a service that tells nobody without a key what it has."""
+    while not stopped(_EVERY_S):
+        found = ask(address, "/health/ready", statuses=(200, 503))
+        if found and found["status"] != "loading":
+            say(locked_text(address, settings.open_store().root, found["status"]))
+            return
+
+
+def locked_text(address: str, store: Path, status: str) -> str:
+    """What is printed of such a service."""
+    curl = "curl"
+    if address.startswith(UNIX):
+        curl, address = f"curl --unix-socket {shlex.quote(address.removeprefix(UNIX))}", "http://localhost"
+    browser = "In a browser any name and, as the password, the key will do." if curl == "curl" else ""
+    return "\n".join(
+        [
+            f"Lectern answers at {address}",
+            f"from the store {store}",
+            "",
+            f"  It is {status}, and answers callers with a key: `lectern keys list` has them.",
+            f'  {curl} {address}/models -H "Authorization: Bearer $LECTERN_API_KEY"',
+            *([f"  {browser}"] if browser else []),
+            "",
+            "Ctrl-C stops it.",
+        ]
+    )
 
 
 def text(

@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from starlette.types import Receive, Scope, Send
 
 from contract.promotions import CHALLENGER
+from serving.access.caller import CALLER
+from serving.at_once import AtOnce
 from serving.canary import Split
+from serving.health import health
 from serving.loading import Served
 from serving.observed import ALIAS
 from serving.prediction import predict
+from serving.problems import Problem
 from serving.registry import Registry
+from serving.responses import new_id, send_problem
 from serving.settings import ServeSettings
 from serving.snapshot import Snapshot
 
@@ -33,10 +39,14 @@ class Lectern:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
+        self.at_once = AtOnce(registry)
+        """What answers the usual request, for a server that asks it first."""
         self._framework: FastAPI | None = None
         self._building = threading.Lock()
         self._models_tried: asyncio.Event | None = None
         """None where no server lets the application live."""
+        self.stands_by_s = 0.0
+        """How long it may take its models to load before it takes connections."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection, or live from the server's start to its end."""
@@ -47,11 +57,26 @@ class Lectern:
         if served is None and self._models_tried is not None:
             await self._models_tried.wait()
             served = self._find(scope)
-        if served is not None:
+        if served is not None and (
+            self.registry.door is None or CALLER in scope or await self._entered(served, scope, send)
+        ):
             await predict(served, scope, receive, send, self.registry)
-        else:
+        elif served is None:
             framework = await asyncio.to_thread(self.framework) if self._framework is None else self._framework
             await framework(scope, receive, send)
+
+    async def _entered(self, served: Served, scope: Scope, send: Send) -> bool:
+        """Whether a caller may ask a version; who may not is answered."""
+        assert self.registry.door is not None
+        began = perf_counter()
+        try:
+            await self.registry.door.enter(scope, "predict", served.model)
+        except Problem as problem:
+            request_id = new_id()
+            status = await send_problem(problem, request_id, send)
+            self.registry.observation.offer(served, scope, request_id, status, began)
+            return False
+        return True
 
     def framework(self) -> FastAPI:
         """What owns all other paths; built when it is first asked for."""
@@ -77,12 +102,24 @@ class Lectern:
         await receive()
         self._models_tried = asyncio.Event()
         self.registry.start(asyncio.get_running_loop())
+        if self.registry.door is not None:
+            self.registry.door.start()
         beginning = asyncio.create_task(self._begin(self._models_tried))
+        await self._stand_by()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         beginning.cancel()
+        if self.registry.door is not None:
+            self.registry.door.stop()
         self.registry.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _stand_by(self) -> None:
+        """Take no connection yet, where others answer meanwhile."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self.stands_by_s
+        while loop.time() < until and health(self.registry.snapshot).status == "loading":  # noqa: ASYNC110  # likewise
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _begin(self, models_tried: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()

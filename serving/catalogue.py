@@ -84,7 +84,7 @@ def model_document(name: str, state: ModelState) -> ModelDocument:
         champion=champion.version if champion else None,
         versions=list(state.versions),
         failed=list(_failed(state)),
-        warnings=list(champion.warnings) if champion else [],
+        warnings=[*champion.warnings, *filter(None, [champion.trouble])] if champion else [],
         description=champion.manifest.description if champion else "",
         metrics=champion.manifest.metrics if champion else {},
         aliases=_aliases(state),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import Any
-
-from pydantic_core import from_json
 
 from serving.problems import FieldError, Problem
 from serving.requests import RequestSchema, Row
+from serving.wellformed import check_depth, parsed, quotes, read_closely
 
 _BEGIN = re.compile(rb'\s*\{\s*"(?:columns|index|data)"\s*:\s*\[')
 _KEYS = {"columns", "index", "data"}
@@ -26,10 +26,20 @@ def read_columns_form(body: bytes, schema: RequestSchema) -> list[Row]:
     Raises:
         Problem: it is no JSON, or no such form, or a row does not fit the signature.
     """
+    found: dict[str, Any] = parsed(body)
     try:
-        found: dict[str, Any] = from_json(body, allow_inf_nan=False)
-    except ValueError as error:
-        raise Problem(400, "invalid_json", f"The body is not JSON: {error}.") from None
+        rows = _rows(found, schema)
+    except Problem:
+        check_depth(body)
+        raise
+    index = found.get("index")
+    told = chain(found["columns"], index if isinstance(index, list) else ())
+    if body.count(b'"') != quotes(len(found), told) + schema.quotes_of(rows):
+        read_closely(body)
+    return rows
+
+
+def _rows(found: dict[str, Any], schema: RequestSchema) -> list[Row]:
     names, data = found.get("columns"), found.get("data")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise _refusal("wrong_type", "'columns' must be a list of the columns' names.")
@@ -38,7 +48,7 @@ def read_columns_form(body: bytes, schema: RequestSchema) -> list[Row]:
     if stray := found.keys() - _KEYS:
         name = min(stray)[:_MOST_SHOWN]
         raise _refusal("unknown_field", f"Beside 'columns' and 'data' the body has '{name}'; leave that out.")
-    if problem := schema.check_names(names):
+    if problem := schema.refusals.check_names(names):
         raise problem
     if not data:
         raise _refusal("no_rows", "'data' is an empty list; send a list of values for each row.")

@@ -2,39 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from serving.access.schemes import secure
 from serving.loading import Served
 from serving.problems import MEDIA_TYPE, ProblemDocument
 from serving.registry import Registry
+from serving.snapshot import Snapshot
 from serving.tables import FORMS, JSON
 
 _PROBLEMS = {
-    400: "The body is not of the form that its type says",
+    400: "The body is not of the form that its type says, has a key twice, or is too deep",
     404: "No such model or version",
     406: "None of the forms in which answers come is acceptable",
     413: "The body is too large",
-    415: "The body is of another type",
+    415: "The body is of another type, or encoded",
+    421: "The address is none of this service",
     422: "A row does not fit the signature",
+    429: "The caller asks too often, or for too many rows; Retry-After says when to ask again",
     500: "The model failed",
-    503: "The model cannot be served",
+    503: "The model cannot be served, or has too much to do",
     504: "The model did not answer in time",
 }
 
 
-_REFUSED = {
-    400: "The body is no JSON",
-    403: "These routes answer only where the service listens on this machine alone",
-    409: "It is not as expected, was changed meanwhile, or must not be done",
-    415: "The body is of another type",
-    421: "The address is not one of this machine",
-    422: "The body does not fit",
-    503: "The version cannot be served, or the store not be written to",
+_REFUSED: dict[int, tuple[str, Callable[[str, dict[str, Any]], bool]]] = {
+    400: ("The body is no JSON, has a key twice, or is too deep", lambda _, found: "requestBody" in found),
+    403: ("The caller must not do this here", lambda _, found: "deployment" in found["tags"]),
+    404: ("There is no such thing", lambda _, found: "path" in _places(found)),
+    409: (
+        "It is not as expected, was changed meanwhile, or must not be done",
+        lambda method, found: "deployment" in found["tags"] and method != "get",
+    ),
+    413: ("The body is too large", lambda _, found: "requestBody" in found),
+    415: ("The body is of another type, or encoded", lambda _, found: "requestBody" in found),
+    421: ("The address is none of this service", lambda *_: True),
+    422: (
+        "The body, or a parameter, does not fit",
+        lambda _, found: "requestBody" in found or bool(_places(found) & {"query", "path"}),
+    ),
+    500: ("The service failed", lambda *_: True),
+    503: ("The store cannot be used at the moment, or a version of it not be served", lambda *_: True),
 }
+"""Of the routes that are the same for every model: which problem means what, and which operations may answer it."""
 
 _ROWS = (
     'Rows as JSON: an object, a list of them, or `{"columns": […], "data": [[…]]}`. '
@@ -50,8 +65,8 @@ _TEXT = {"type": "string"}
 _BYTES = {"type": "string", "format": "binary"}
 
 
-def openapi(app: FastAPI, registry: Registry) -> dict[str, Any]:
-    """The document as of now."""
+def openapi(app: FastAPI, registry: Registry, snapshot: Snapshot) -> dict[str, Any]:
+    """The document as of now, with the models of a snapshot."""
     document = get_openapi(
         title=app.title,
         version=app.version,
@@ -64,7 +79,7 @@ def openapi(app: FastAPI, registry: Registry) -> dict[str, Any]:
     schemas |= schemas["Problem"].pop("$defs", {})
     _replace_default_errors(document)
     others, document["paths"] = document["paths"], {}
-    for name, state in sorted(registry.snapshot.models.items()):
+    for name, state in sorted(snapshot.models.items()):
         served = state.champion
         if served is None:
             continue
@@ -76,6 +91,14 @@ def openapi(app: FastAPI, registry: Registry) -> dict[str, Any]:
         for path, operation in paths.items():
             document["paths"][path] = {"post": _operation(served, operation)}
     document["paths"] |= others  # whoever opens the page came for the models
+    if registry.door is not None:
+        for path in document["paths"].values():
+            for operation in path.values():
+                operation["responses"]["429"] = _problem(
+                    "The caller asks too often; `Retry-After` says when to ask again"
+                )
+    if registry.door is not None and registry.door.locked:
+        secure(document)
     return document
 
 
@@ -151,12 +174,19 @@ def _problem(text: str) -> dict[str, Any]:
 
 
 def _replace_default_errors(document: dict[str, Any]) -> None:
-    """FastAPI documents a 422 of its own shape for every path with a parameter; here those are problems."""
+    """FastAPI documents a 422 of its own shape for every path with a parameter; here each error is a problem."""
     for path in document["paths"].values():
-        for operation in path.values():
-            if operation["responses"].pop("422", None):
-                operation["responses"]["404"] = _problem(_PROBLEMS[404])
-            if "deployment" in operation["tags"]:
-                operation["responses"] |= {str(status): _problem(text) for status, text in _REFUSED.items()}
+        for method, operation in path.items():
+            responses = operation["responses"]
+            if MEDIA_TYPE not in responses.get("422", {}).get("content", {}):
+                responses.pop("422", None)
+            for status, (text, applies) in _REFUSED.items():
+                if applies(method, operation) and str(status) not in responses:
+                    responses[str(status)] = _problem(text)
     for name in ("HTTPValidationError", "ValidationError"):
         document["components"]["schemas"].pop(name, None)
+
+
+def _places(operation: dict[str, Any]) -> set[str]:
+    """Where an operation takes parameters from."""
+    return {parameter["in"] for parameter in operation.get("parameters", ())}

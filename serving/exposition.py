@@ -154,6 +154,16 @@ def _batches(shown: Shown) -> Iterator[Metric]:
         _VERSION,
         ((key, batches.restarts) for key, batches in asked.items()),
     )
+    yield counter(
+        "lectern_model_deaths",
+        "How often a model died of a request, or had to be stopped, by why.",
+        [*_VERSION, "reason"],
+        (
+            ([*key, reason], number)
+            for key, counts in shown.items()
+            for reason, number in sorted(counts.batches.deaths.items())
+        ),
+    )
 
 
 def _shadows(total: Sheet) -> Iterator[Metric]:
@@ -226,6 +236,12 @@ def _service(total: Sheet) -> Iterator[Metric]:
     yield gauge(
         "lectern_requests_waiting", "Requests that wait for the process of a model.", _VERSION, _each(gauges.waiting)
     )
+    yield gauge(
+        "lectern_version_unhealthy",
+        "Workers in which a version has lost its last few requests.",
+        _VERSION,
+        _each(gauges.unhealthy),
+    )
     yield counter(
         "lectern_http_requests",
         "Requests to all other routes, and such as found no version, by class of status.",
@@ -239,7 +255,14 @@ def _service(total: Sheet) -> Iterator[Metric]:
         ("outcome",),
         (([outcome], number) for outcome, number in log_rows.items()),
     )
+    yield counter(
+        "lectern_refused",
+        "Requests that were refused for who asked, or how often, by why.",
+        ("reason",),
+        (([reason], number) for reason, number in sorted(total.refused.items())),
+    )
     for name, what, number in (
+        ("lectern_limits_apart", "Requests counted by a worker alone, as Redis did not answer.", total.counted_apart),
         ("lectern_unobserved_rows", "Rows answered but not observed, as the queue was full.", total.dropped),
         ("lectern_log_lines_dropped", "Lines of the service's own log that nobody read in time.", total.lines_dropped),
         ("lectern_worker_deaths", "Workers that ended without having been told to.", total.deaths),

@@ -17,7 +17,7 @@ from contract.showing import listed, shown
 from contract.signature import Field, FieldType, Scalar
 from serving.moments import Moments
 
-_TYPES: dict[FieldType, Any] = {"float": float, "integer": int, "boolean": bool, "string": str}
+_TYPES: dict[FieldType, Any] = {"float": float, "integer": int, "boolean": bool}
 _LARGEST = {"float16": 65504.0, "float32": 3.4028234663852886e38}
 _ELEMENTS: dict[str, Any] = {
     "int": (int, "whole number"),
@@ -31,7 +31,7 @@ _ELEMENTS: dict[str, Any] = {
 }
 
 
-def annotation(field: Field) -> Any:
+def annotation(field: Field, max_text_chars: int | None = None) -> Any:
     """The type of one field, strictly, with its bounds and what callers are told of it."""
     match field.type:
         case "date" | "datetime":
@@ -40,6 +40,8 @@ def annotation(field: Field) -> Any:
             kind = _one_of(field.levels or ())
         case "tensor":
             kind = _nested(field)
+        case "string":
+            kind = Annotated[str, Limits(max_length=max_text_chars)]
         case _:
             kind = _limited(_TYPES[field.type], field)
     if field.nullable:

@@ -6,13 +6,17 @@ from importlib.metadata import version
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
+from serving.access.porter import Porter
+from serving.access.sight import visible, without_others
 from serving.admin import create_admin
 from serving.documents import openapi
 from serving.drift.routes import create_drift
 from serving.guard import Guard
+from serving.methods import Methods
 from serving.models import create_models
 from serving.pages.reference import add_reference
 from serving.pages.rendering import page, wants_page
@@ -31,6 +35,7 @@ def create_framework(registry: Registry) -> FastAPI:
         version=version("lectern"),
         description="Models from notebooks, each with its own types. Every error is `application/problem+json`.",
         root_path_in_servers=False,
+        openapi_url=None,  # it is another one for each caller
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # to an absolute address, which a proxy's prefix would be missing from
@@ -43,17 +48,25 @@ def create_framework(registry: Registry) -> FastAPI:
     framework.include_router(create_reports(registry))
     framework.include_router(create_quality(registry))
     framework.router.routes.extend(prediction_routes(registry))
-    framework.openapi = lambda: openapi(framework, registry)  # type: ignore[method-assign]  # FastAPI's documented way
+    framework.openapi = lambda: openapi(framework, registry, registry.snapshot)  # type: ignore[method-assign]  # FastAPI's documented way
+
+    def document(request: Request) -> Response:
+        return JSONResponse(openapi(framework, registry, visible(registry.snapshot, request.scope)))
+
+    framework.router.routes.insert(0, Route("/openapi.json", document))
     for kind in (*STATUS, Problem, HTTPException, RequestValidationError, OSError):
         framework.add_exception_handler(kind, _refuse)
     counts, share = registry.observation.sheet.routes, registry.settings.access_log_share
+    if registry.door is not None:
+        framework.add_middleware(Porter, registry.door, lambda: registry.default_model, _refuse)
+    framework.add_middleware(Methods)
     framework.add_middleware(Guard, framework.router.routes, counts, share)
     return framework
 
 
 def _refuse(request: Request, error: Exception) -> Response:
     """Every error of the framework's routes as a problem, which a browser gets as a page."""
-    problem = _problem(error)
+    problem = _problem(without_others(error, request.scope))
     request_id = REQUEST_ID.get()
     headers = problem.headers | {"x-request-id": request_id, "vary": "accept"}
     if request.method == "GET" and wants_page(request):
@@ -83,7 +96,5 @@ def _misfit(error: RequestValidationError) -> str:
     first = error.errors()[0]
     if first["type"] == "extra_forbidden":
         return "The body has a field that is unknown."
-    if first["type"] == "json_invalid":
-        return "The body is no JSON."
     place = ".".join(str(part) for part in first["loc"][1:])
     return f"'{place}' does not fit: {first['msg']}." if place else f"The body does not fit: {first['msg']}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from time import perf_counter
@@ -10,6 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.access_log import is_told, tell
+from serving.draining import ending
 from serving.observed import GONE
 from serving.responses import REQUEST_ID, new_id, send_problem
 
@@ -17,6 +19,8 @@ OBSERVED = "lectern.observed"
 """Where a scope says that its request is observed as a prediction, too."""
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 _NAME = b"x-request-id"
+_AS_IT_IS = (b"x-content-type-options", b"nosniff")
+"""Keeps browsers from taking an answer for something else than it says it is."""
 
 
 class Guard:
@@ -50,13 +54,17 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message["headers"]]
-                if all(name != _NAME for name, _ in headers):
-                    message["headers"] = [*headers, (_NAME, request_id.encode())]
+                known = {name for name, _ in message["headers"]}
+                usual = ((_NAME, request_id.encode()), _AS_IT_IS)
+                message["headers"] = [*message["headers"], *(one for one in usual if one[0] not in known)]
             await send(message)
 
         try:
             await self.app(scope, receive, send_named)
+        except asyncio.CancelledError:  # the service ends, and has waited for this as long as it does
+            if status:
+                raise
+            status = await send_problem(ending(), request_id, send)
         except Exception as error:
             if status:
                 raise

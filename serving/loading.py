@@ -18,11 +18,15 @@ from contract.formats.graph import Graph
 from contract.manifest import Manifest
 from contract.signature import Signature
 from serving.metrics import Counts
-from serving.predictors import InChild, InProcess, Predictor
+from serving.narrowing import held
+from serving.predictor import Bounds, Predictor
+from serving.predictors import InChild, InProcess
 from serving.quick import Quick, quick
 from serving.replies import ReplySchema
 from serving.requests import RequestSchema
+from serving.rounding import Rounding
 from serving.settings import ServeSettings
+from serving.vitals import Vitals
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,16 +48,24 @@ class Served:
     """What an operator should know of it, a sentence each."""
     headers: list[tuple[bytes, bytes]] = field(init=False)
     """What every answer of it carries."""
+    head: bytes = field(init=False)
+    """The same as it is sent."""
 
     def __post_init__(self) -> None:
         """Prepare what does not change."""
         headers = [(b"lectern-model", self.model.encode()), (b"lectern-version", b"%d" % self.version)]
         object.__setattr__(self, "headers", headers)
+        object.__setattr__(self, "head", b"".join(b"%b: %b\r\n" % header for header in headers))
 
     @property
     def model(self) -> str:
         """The model's name."""
         return self.manifest.model
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with it since it began to answer, as a sentence; empty where nothing is."""
+        return self.predictor.vitals.trouble
 
     @property
     def size_bytes(self) -> int:
@@ -81,20 +93,23 @@ def load(
     counts = Counts() if counts is None else counts
     warnings = admit(model, version, artifact, settings)
     manifest, limits = artifact.manifest, settings.limits
-    schema = RequestSchema(manifest.signature, settings.max_rows)
+    schema = RequestSchema(held(manifest, settings.unseen), settings.max_rows, settings.max_text_chars)
     format_name = manifest.runtime.format
     kind = FORMATS[format_name]
+    sensitive = [field.name for field in manifest.signature.inputs if field.sensitive]
+    vitals = Vitals(f"version {version} of '{model}'", sensitive, counts.batches)
+    bounds = Bounds(settings.predict_timeout_s, settings.queue_requests, settings.slots)
 
     fast: Quick | None = None
     if kind.runs_code:
         child, example = trying.start(artifact, format_name, limits, settings.shared_folder)
         start = partial(Child, artifact, format_name, limits, warm=True, shared=settings.shared_folder)
         try:
-            replies = _replies(manifest.signature, example)
+            replies = _replies(manifest.signature, example, Rounding.of(settings))
         except BaseException:
             child.close()
             raise
-        predictor: Predictor = InChild(child, start, settings.predict_timeout_s, counts.batches)
+        predictor: Predictor = InChild(child, start, bounds, vitals)
     else:
         if not tried:
             trying.start(artifact, format_name, limits)[0].close()
@@ -102,13 +117,13 @@ def load(
         sample = golden.read(rows)[0]
         loaded = kind.load(content, manifest)
         example = golden.prove(loaded, rows, manifest.signature, kind.tolerance)
-        replies = _replies(manifest.signature, example)
-        predictor = InProcess(loaded, sample, settings.predict_timeout_s)
+        replies = _replies(manifest.signature, example, Rounding.of(settings))
+        predictor = InProcess(loaded, sample, bounds, vitals)
         threads = (os.cpu_count() or 1) // settings.workers
         if isinstance(loaded, Graph) and not predictor.cheap and threads > 1:  # what takes long may use more cores
             loaded = onnx.load(content, manifest, threads)
             golden.prove(loaded, rows, manifest.signature, kind.tolerance)
-            predictor = InProcess(loaded, sample, settings.predict_timeout_s)
+            predictor = InProcess(loaded, sample, bounds, vitals)
         if isinstance(loaded, Graph) and loaded.one and predictor.cheap:
             fast = quick(loaded.one, schema, replies, {"model": model, "version": version})
     counts.loads += 1
@@ -143,10 +158,10 @@ def admit(model: str, version: int, artifact: Artifact, settings: ServeSettings)
     return known + warnings
 
 
-def _replies(signature: Signature, example: Answers) -> ReplySchema:
+def _replies(signature: Signature, example: Answers, rounding: Rounding | None) -> ReplySchema:
     """How a version replies, which has the form of its answers to the example row."""
     try:
-        replies = ReplySchema(signature.output, example)
+        replies = ReplySchema(signature.output, example, rounding)
         replies.documents(example)
     except PredictionError as error:
         raise SelfTestFailed(f"The model could not answer its example row: {error}") from error

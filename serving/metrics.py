@@ -39,6 +39,8 @@ class Batches:
     rows: int = 0
     buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_ROWS) + 1))
     """Batches by their rows: up to each bound, and above the last."""
+    deaths: Counter[str] = field(default_factory=Counter)
+    """How often it died, by why; or that a graph was stopped, as it had not answered by the deadline."""
 
     def asked(self, rows: int) -> None:
         """Count a batch."""
@@ -48,6 +50,7 @@ class Batches:
     def add(self, other: Batches) -> None:
         """Take in what another process counted."""
         self.restarts += other.restarts
+        self.deaths.update(other.deaths)
         self.rows += other.rows
         self.buckets = _sums(self.buckets, other.buckets)
 
@@ -133,6 +136,8 @@ class Gauges:
     """Requests that a version is at, by model and version."""
     waiting: dict[str, dict[int, int]] = field(default_factory=dict)
     """Requests that wait for the process of a model."""
+    unhealthy: dict[str, dict[int, int]] = field(default_factory=dict)
+    """1 where a version has lost its last few requests, else 0."""
     unobserved: int = 0
     """Rows that were answered and wait to be observed."""
     lag_s: float = 0.0
@@ -142,7 +147,11 @@ class Gauges:
 
     def add(self, other: Gauges) -> None:
         """Take in what is so in another process: the sum, and of lags the longest."""
-        for mine, theirs in ((self.in_flight, other.in_flight), (self.waiting, other.waiting)):
+        for mine, theirs in (
+            (self.in_flight, other.in_flight),
+            (self.waiting, other.waiting),
+            (self.unhealthy, other.unhealthy),
+        ):
             for model, versions in theirs.items():
                 found = mine.setdefault(model, {})
                 for version, number in versions.items():
@@ -165,6 +174,10 @@ class Sheet:
     log: LogCounts = field(default_factory=LogCounts)
     routes: Counter[str] = field(default_factory=Counter)
     """Requests to all paths but those that predict, by method, route and class of status, as `GET /metrics 2xx`."""
+    refused: Counter[str] = field(default_factory=Counter)
+    """Requests that were refused for who asked, or how often, by the reason."""
+    counted_apart: int = 0
+    """Requests that a worker counted for limits by itself, as Redis could not be asked."""
     lines_dropped: int = 0
     """Lines of the log that nobody read in time."""
     deaths: int = 0
@@ -188,6 +201,8 @@ class Sheet:
         self.agreements.add(other.agreements)
         self.log.add(other.log)
         self.routes.update(other.routes)
+        self.refused.update(other.refused)
+        self.counted_apart += other.counted_apart
         self.lines_dropped += other.lines_dropped
         self.deaths += other.deaths
         self.damaged += other.damaged

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from contract.manifest import Manifest
 from contract.signature import Signature
+from serving.access.sight import visible
 from serving.catalogue import (
     MOST_VERSIONS,
     ModelDocument,
@@ -28,6 +29,7 @@ from serving.pages import charts
 from serving.pages.inputs import inputs
 from serving.pages.rendering import PAGE, own_address, page, wants_page
 from serving.registry import Registry
+from serving.snapshot import Snapshot
 
 MOST_FIELDS = 100
 """Of a version its page lists no more."""
@@ -47,7 +49,7 @@ def create_models(registry: Registry) -> APIRouter:
     @router.get("/models", response_model=list[ModelDocument], responses=PAGE)
     def models(request: Request) -> list[ModelDocument] | Response:
         """What is served."""
-        return glance(request) if wants_page(request) else documents()
+        return glance(request) if wants_page(request) else documents(visible(registry.snapshot, request.scope))
 
     @router.get("/models/{model}", response_model=ModelDocument, responses=PAGE)
     def model(model: str, request: Request) -> ModelDocument | Response:
@@ -57,7 +59,7 @@ def create_models(registry: Registry) -> APIRouter:
         if not wants_page(request):
             return document
         served = state.champion
-        facts = _form(request, served.manifest) if served else {}
+        facts = _form(registry, request, served.manifest) if served else {}
         return page(request, "model.html", model=document, served=served is not None, **facts)
 
     @router.get("/models/{model}/signature")
@@ -111,7 +113,7 @@ def create_models(registry: Registry) -> APIRouter:
             more=max(0, len(fields) - MOST_FIELDS),
             notebook=artifact.manifest.files[REPORT].size if REPORT in artifact.manifest.files else None,
             cut=is_cut(artifact),
-            **_form(request, artifact.manifest),
+            **_form(registry, request, artifact.manifest),
         )
 
     @router.get("/models/{model}/versions/{version}/signature")
@@ -137,12 +139,12 @@ def create_models(registry: Registry) -> APIRouter:
         found = compare(model, one, two, [entry for _, entry in history if entry is not None])
         return page(request, "compare.html", found=found) if wants_page(request) else found
 
-    def documents() -> list[ModelDocument]:
-        return [model_document(name, state) for name, state in sorted(registry.snapshot.models.items())]
+    def documents(snapshot: Snapshot) -> list[ModelDocument]:
+        return [model_document(name, state) for name, state in sorted(snapshot.models.items())]
 
     def glance(request: Request) -> Response:
-        found = health(registry.snapshot, registry.watch.log.trouble)
-        return page(request, "models.html", health=found, models=documents())
+        seen = visible(registry.snapshot, request.scope)
+        return page(request, "models.html", health=health(seen, registry.trouble), models=documents(seen))
 
     return router
 
@@ -152,9 +154,10 @@ async def vary(response: Response) -> None:
     response.headers["vary"] = "accept"
 
 
-def _form(request: Request, manifest: Manifest) -> dict[str, Any]:
+def _form(registry: Registry, request: Request, manifest: Manifest) -> dict[str, Any]:
     """What the form of a version needs; `key` changes when another form is needed."""
     signature = manifest.signature
     found = inputs(signature)
     key = hashlib.blake2b(repr((signature.names, found)).encode(), digest_size=8).hexdigest()
-    return {"inputs": found, "key": key, "address": own_address(request), "fields": signature.names}
+    locked = registry.door is not None and registry.door.locked
+    return {"inputs": found, "key": key, "address": own_address(request), "fields": signature.names, "locked": locked}

@@ -12,11 +12,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 
 from starlette.types import Scope
 
 from serving import lines
+from serving.breathing import rest_s
 from serving.ledger import Ledger
 from serving.loading import Served
 from serving.metrics import SHEET, Sheet
@@ -29,8 +30,10 @@ from serving.tally import Tally
 MOST_ROWS = 100_000
 """Rows that wait to be looked at; what comes beyond them is answered but not observed."""
 _EVERY_S = 0.25
-_AT_ONCE, _PAUSE_S = 200, 0.001
-"""Requests that are looked at before the event loop gets its turn: some 50 µs."""
+_AT_ONCE = 100
+"""Requests that are looked at before the event loop gets its turn: about a millisecond."""
+_FEW_ROWS = 10_000
+"""While no more rows than these wait, the event loop goes first."""
 
 log = logging.getLogger("lectern.observation")
 
@@ -123,6 +126,7 @@ class Observation:
         while not last:
             self._leave()
             last = self._stopping.wait(_EVERY_S)
+            self.pulse.watch()
             self._look()
 
     def _leave(self) -> None:
@@ -132,6 +136,7 @@ class Observation:
 
     def _look(self) -> None:
         while self._queue:
+            began = thread_time()
             some = [self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))]
             self._taken += sum(one.rows for one in some if one.reply is not None)
             for observer in self.observers:
@@ -139,4 +144,5 @@ class Observation:
                     observer.see(some)
                 except Exception:
                     log.exception("%s failed in an unforeseen way.", type(observer).__name__)
-            time.sleep(_PAUSE_S)
+            if not self._stopping.is_set():
+                time.sleep(rest_s(thread_time() - began, urgent=self._offered - self._taken > _FEW_ROWS))

@@ -9,16 +9,22 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pydantic_core import to_json
 from starlette.types import Message, Receive, Scope, Send
 
 from contract.answers import Answers, Columns
+from contract.errors import DeadlineExceeded
+from serving.admission import OVERLOADED, turned_away
 from serving.columns_form import is_columns_form, read_columns_form
+from serving.draining import ending
+from serving.limiting.charging import charge
 from serving.loading import Served
 from serving.negotiation import is_plain, too_large, wants_echo
 from serving.observed import GONE, STREAMING
+from serving.patience import patience
+from serving.problems import Problem
 from serving.replies import Reply, ReplySchema
 from serving.requests import RequestSchema, Row, Unlike
 from serving.responses import new_id, send_problem
@@ -50,52 +56,105 @@ async def predict(
         limit = registry.settings.max_body_bytes
         if not is_plain(scope["headers"], limit):
             observe = partial(offer, served, scope, request_id, STREAMING, began)
-            status, rows = await answer_stream(served, scope, receive, send, request_id, registry.settings, observe)
+            if registry.streams.full:
+                raise await turned_away(registry.streams.refusal, scope, receive)
+            with registry.streams:
+                status, rows = await answer_stream(served, scope, receive, send, request_id, registry.settings, observe)
             offer(served, scope, request_id, status, began, streamed=rows)
             return
-        with served.predictor.in_use():
+        predictor = served.predictor
+        with predictor.in_use():
+            if not predictor.cheap and predictor.places.full:
+                raise await turned_away(predictor.places.refusal, scope, receive)
             message = await receive()
+            reply: Reply | None = None
             if message.get("more_body", False) or message["type"] == "http.disconnect":
-                message = await _all_of(message, receive, limit)
-            body, query = message["body"], scope["query_string"]
-            if len(body) > limit:
-                raise too_large(limit)
-            reply = None
-            if served.quick and not query and len(body) <= ON_LOOP_BYTES:
-                reply = served.quick(body, request_id)
-            if reply is None:
-                reply = await _at_length(served, body, request_id, query)
+                reply = await _in_parts(served, message, scope, receive, request_id, registry, began)
+            else:
+                body = message["body"]
+                if len(body) > limit:
+                    raise too_large(limit)
+                if served.quick and not scope["query_string"] and len(body) <= ON_LOOP_BYTES:
+                    reply = served.quick(body, request_id)
+                if reply is None:
+                    reply = await _at_length(served, body, scope, request_id, began)
         size = (b"content-length", b"%d" % len(reply.body))
         headers = [_JSON_TYPE, size, *served.headers, (b"x-request-id", request_id.encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": reply.body})
     except Hangup:
         offer(served, scope, request_id, GONE, began)
+    except asyncio.CancelledError:  # the service ends, and has waited for this as long as it does
+        status = await send_problem(ending(), request_id, send)
+        offer(served, scope, request_id, status, began)
     except Exception as error:  # noqa: BLE001  # whatever it is, who asked is told
+        if isinstance(error, Problem) and error.code == OVERLOADED:
+            registry.observation.sheet.refused[OVERLOADED] += 1
         status = await send_problem(error, request_id, send)
         offer(served, scope, request_id, status, began)
     else:
         offer(served, scope, request_id, 200, began, reply)
 
 
-async def _at_length(served: Served, body: bytes, request_id: str, query: bytes) -> Reply:
+async def _in_parts(
+    served: Served, first: Message, scope: Scope, receive: Receive, request_id: str, registry: Registry, began: float
+) -> Reply:
+    """Answer rows whose body does not come at once."""
+    if served.predictor.places.full:
+        raise await turned_away(served.predictor.places.refusal, scope, receive)
+    with registry.room.hold() as more:
+        body = await _all_of(first, receive, registry.settings.max_body_bytes, more)
+        return await _at_length(served, body, scope, request_id, began)
+
+
+async def _at_length(served: Served, body: bytes, scope: Scope, request_id: str, began: float) -> Reply:
     """Answer any rows. What is large is read, and its answer written, beside the event loop."""
-    work = _here if len(body) <= ON_LOOP_BYTES else asyncio.to_thread
-    echo = wants_echo(query)
-    rows, columns, many = await work(_read, served.schema, body)
-    answers = await served.predictor.answer(columns)
-    unlike = await work(served.schema.unlike, columns)
-    answer = await work(_written, served, answers, unlike, request_id, rows if echo else None, many)
+    predictor, echo = served.predictor, wants_echo(scope["query_string"])
+    within_s = patience(scope["headers"])
+    if predictor.cheap and len(body) <= ON_LOOP_BYTES:
+        return await _answered(_here, served, body, scope, request_id, echo=echo, until=began + within_s)
+    with predictor.places:
+        work = _here if len(body) <= ON_LOOP_BYTES else predictor.slots.run
+        return await _answered(work, served, body, scope, request_id, echo=echo, until=began + within_s)
+
+
+async def _answered(
+    work: Work, served: Served, body: bytes, scope: Scope, request_id: str, *, echo: bool, until: float
+) -> Reply:
+    rows, columns, many = await work(_read, served.schema, body, until)
+    if len(rows) > 1:
+        await charge(scope, len(rows) - 1)
+    answers = await served.predictor.answer(columns, until - perf_counter())
+    answer, unlike = await work(
+        _finished, served, columns, answers, request_id, rows if echo else None, many, begun=True
+    )
     return Reply(answer, rows, answers, unlike, request_id, many)
 
 
-async def _here(work: Callable[..., T], *given: Any) -> T:
+class Work(Protocol):
+    """Where something is done: on the event loop, or in a thread beside it."""
+
+    async def __call__(self, work: Callable[..., T], *given: Any, begun: bool = False) -> T:
+        """Do it; for a request that has been `begun` before others."""
+        ...
+
+
+async def _here(work: Callable[..., T], *given: Any, begun: bool = False) -> T:  # noqa: ARG001
     return work(*given)
 
 
-def _read(schema: RequestSchema, body: bytes) -> tuple[list[Row], Columns, bool]:
+def _read(schema: RequestSchema, body: bytes, until: float) -> tuple[list[Row], Columns, bool]:
+    if perf_counter() >= until:
+        raise DeadlineExceeded("The time that the caller gave was over before the rows were read.")
     rows, many = (read_columns_form(body, schema), True) if is_columns_form(body, schema) else schema.read(body)
     return rows, schema.columns(rows), many
+
+
+def _finished(
+    served: Served, columns: Columns, answers: Answers, request_id: str, echoed: list[Row] | None, many: bool
+) -> tuple[bytes, Unlike]:
+    unlike = served.schema.unlike(columns)
+    return _written(served, answers, unlike, request_id, echoed, many), unlike
 
 
 def _written(
@@ -123,19 +182,21 @@ def _written_by_column(
     return b'{"predictions":[%b],%b' % (documents[:-1], origin[1:])
 
 
-async def _all_of(message: Message, receive: Receive, limit: int) -> Message:
-    """The whole body of at most `limit` bytes, whose first part has come.
+async def _all_of(message: Message, receive: Receive, limit: int, more: Callable[[int], None]) -> bytes:
+    """The whole body of at most `limit` bytes, whose first part has come; `more` is told of what it takes.
 
     Raises:
-        Problem: it is larger.
+        Problem: it is larger, or there is no room for it.
         Hangup: the caller is gone.
     """
     body = bytearray()
     while message["type"] != "http.disconnect":
-        body += message.get("body", b"")
+        part = message.get("body", b"")
+        more(len(part))
+        body += part
         if len(body) > limit:  # no more of it is read
             raise too_large(limit)
         if not message.get("more_body", False):
-            return {"type": "http.request", "body": bytes(body)}
+            return bytes(body)
         message = await receive()
     raise Hangup

@@ -15,55 +15,23 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 from contract.answers import Answers, Columns, count
 from contract.child import Child
 from contract.errors import ArtifactError, DeadlineExceeded, LecternError, ModelCrashed, PredictionFailed
+from contract.formats.graph import Graph
 from contract.golden import Model
-from serving.metrics import Batches
+from serving.predictor import Bounds
+from serving.slots import Job
+from serving.vitals import Vitals
 
 ON_LOOP_S = 0.001
 """Longest time that a prediction may hold the event loop."""
 MAX_BATCH_ROWS = 1_000
-
-
-class Predictor(Protocol):
-    """One loaded version."""
-
-    @property
-    def users(self) -> int:
-        """Requests that use it now."""
-        ...
-
-    @property
-    def waiting(self) -> int:
-        """Requests that wait for others before them."""
-        ...
-
-    def in_use(self) -> AbstractContextManager[None]:
-        """For a request, from the moment it finds this version: until it leaves, retiring waits. On the event loop."""
-        ...
-
-    async def answer(self, columns: Columns) -> Answers:
-        """Answer n rows.
-
-        Raises:
-            PredictionError: the model could not.
-        """
-        ...
-
-    def answer_blocking(self, columns: Columns) -> Answers:
-        """Answer n rows for a thread that may wait, not for the event loop's.
-
-        Raises:
-            PredictionError: the model could not.
-        """
-        ...
-
-    def retire(self) -> None:
-        """Let go of everything once no request uses it. Called on the event loop when none can find it any more."""
-        ...
+_HUNG = 0.5
+"""A graph that has worked for this share of the longest time hangs; one that began late may only be slow."""
 
 
 class InProcess:
@@ -71,16 +39,14 @@ class InProcess:
 
     waiting = 0
 
-    def __init__(self, model: Model, sample: Columns, timeout_s: float) -> None:
+    def __init__(self, model: Model, sample: Columns, bounds: Bounds, vitals: Vitals | None = None) -> None:
         self._model = model
-        self._timeout_s = timeout_s
-        self._rows_on_loop = int(ON_LOOP_S / _seconds_a_row(model, sample))
+        self._timeout_s = bounds.timeout_s
+        self._endless = isinstance(model, Graph) and model.loops
+        self._rows_on_loop = 0 if self._endless else int(ON_LOOP_S / _seconds_a_row(model, sample))
+        self.cheap = self._rows_on_loop > 0
+        self.places, self.slots, self.vitals = bounds.places, bounds.slots, vitals or Vitals()
         self.users = 0
-
-    @property
-    def cheap(self) -> bool:
-        """Whether one row is answered on the event loop."""
-        return self._rows_on_loop > 0
 
     def in_use(self) -> AbstractContextManager[None]:
         """Nothing to wait for: what a request uses stays in memory. It is only counted, as cheaply as can be."""
@@ -92,18 +58,47 @@ class InProcess:
     def __exit__(self, *exception: object) -> None:
         self.users -= 1
 
-    async def answer(self, columns: Columns) -> Answers:
+    async def answer(self, columns: Columns, within_s: float = float("inf")) -> Answers:
         """Answer n rows: on the loop when that is shorter than leaving it."""
         if count(columns) <= self._rows_on_loop:
             return self._model.answer(columns)
+        within_s = min(within_s, self._timeout_s)
+        job, stop = self._begun(columns)
         try:
-            return await asyncio.wait_for(asyncio.to_thread(self._model.answer, columns), self._timeout_s)
+            answers: Answers = await asyncio.wait_for(asyncio.wrap_future(job.future), within_s)
         except TimeoutError:
-            raise _too_late(self._timeout_s) from None
+            raise self._given_up(job, columns, within_s) from None
+        finally:
+            stop()
+        self.vitals.answered()
+        return answers
 
     def answer_blocking(self, columns: Columns) -> Answers:
-        """Answer n rows in the thread that asks."""
-        return self._model.answer(columns)
+        """Answer n rows in the thread that asks; where they may take any time, in one that is stopped."""
+        if not self._endless:
+            return self._model.answer(columns)
+        job, stop = self._begun(columns)
+        try:
+            answers: Answers = job.future.result(self._timeout_s)
+        except TimeoutError:
+            job.future.cancel()
+            raise self._given_up(job, columns, self._timeout_s) from None
+        finally:
+            stop()
+        self.vitals.answered()
+        return answers
+
+    def _begun(self, columns: Columns) -> tuple[Job, Callable[[], None]]:
+        """The answering of rows, before requests that have not been read yet, and what has it stop."""
+        answer, stop = self._model.stoppable() if isinstance(self._model, Graph) else (self._model.answer, _nothing)
+        return self.slots.put(partial(answer, columns), begun=True), stop
+
+    def _given_up(self, job: Job, columns: Columns, after_s: float) -> DeadlineExceeded:
+        error = _too_late(after_s)
+        if job.began is not None and time.monotonic() - job.began >= _HUNG * self._timeout_s:
+            self.vitals.died(error)
+            self.vitals.lost(columns, error)
+        return error
 
     def retire(self) -> None:
         """Nothing is held beside memory."""
@@ -114,6 +109,13 @@ class _Request:
     columns: Columns
     rows: int
     future: Future[Answers]
+    until: float
+    """When nobody waits for it any more (monotonic seconds)."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody still waits."""
+        return not self.future.cancelled() and time.monotonic() < self.until
 
     def settle(self, outcome: Answers | Exception) -> None:
         with contextlib.suppress(InvalidStateError, RuntimeError):  # who asked hung up, or the loop is gone
@@ -130,13 +132,14 @@ class InChild:
     asked again request by request, so that one poisonous row harms nobody else.
     """
 
-    def __init__(
-        self, child: Child, start: Callable[[], Child], timeout_s: float, counts: Batches | None = None
-    ) -> None:
+    cheap = False
+
+    def __init__(self, child: Child, start: Callable[[], Child], bounds: Bounds, vitals: Vitals | None = None) -> None:
         self._child: Child | None = child
         self._start = start
-        self._timeout_s = timeout_s
-        self._counts = counts or Batches()
+        self._timeout_s = bounds.timeout_s
+        self.places, self.slots, self.vitals = bounds.places, bounds.slots, vitals or Vitals()
+        self._counts = self.vitals.counts
         self.users = 0
         self._retired = False
         self._requests: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
@@ -158,23 +161,24 @@ class InChild:
         """Requests that the child has not been given yet."""
         return self._requests.qsize()
 
-    async def answer(self, columns: Columns) -> Answers:
+    async def answer(self, columns: Columns, within_s: float = float("inf")) -> Answers:
         """Answer n rows."""
+        within_s = min(within_s, self._timeout_s)
         try:
-            return await asyncio.wait_for(asyncio.wrap_future(self._asked(columns)), self._timeout_s)
+            return await asyncio.wait_for(asyncio.wrap_future(self._asked(columns, within_s)), within_s)
         except TimeoutError:
-            raise _too_late(self._timeout_s) from None
+            raise _too_late(within_s) from None
 
     def answer_blocking(self, columns: Columns) -> Answers:
         """Answer n rows, waiting for their turn."""
         try:
-            return self._asked(columns).result(self._timeout_s)
+            return self._asked(columns, self._timeout_s).result(self._timeout_s)
         except TimeoutError:
             raise _too_late(self._timeout_s) from None
 
-    def _asked(self, columns: Columns) -> Future[Answers]:
+    def _asked(self, columns: Columns, within_s: float) -> Future[Answers]:
         future: Future[Answers] = Future()
-        self._requests.put(_Request(columns, count(columns), future))
+        self._requests.put(_Request(columns, count(columns), future, time.monotonic() + within_s))
         return future
 
     def retire(self) -> None:
@@ -206,18 +210,24 @@ class InChild:
             self._child.close()
 
     def _answer_all(self, batch: list[_Request]) -> None:
-        batch = [request for request in batch if not request.future.cancelled()]
+        batch = [request for request in batch if request.wanted]
         if not batch:
             return
+        columns = _joined(batch)
         try:
-            answers = self._ask(_joined(batch))
+            answers = self._ask(columns)
         except Exception as error:  # noqa: BLE001  # whatever it is: who asked is told, and the thread goes on
-            if len(batch) == 1:
-                batch[0].settle(error)
+            hung = isinstance(error, DeadlineExceeded)  # then nobody waits for any of it
+            if hung or (isinstance(error, ModelCrashed) and len(batch) == 1):
+                self.vitals.lost(columns, error)
+            if len(batch) == 1 or hung:
+                for request in batch:
+                    request.settle(error)
             else:
                 for request in batch:
                     self._answer_all([request])
             return
+        self.vitals.answered()
         begin = 0
         for request in batch:
             request.settle(answers.take(range(begin, begin + request.rows)))
@@ -229,8 +239,9 @@ class InChild:
         self._counts.asked(count(columns))
         try:
             return self._child.answer(columns)
-        except (ModelCrashed, DeadlineExceeded):
+        except (ModelCrashed, DeadlineExceeded) as error:
             self._child = None
+            self.vitals.died(error)
             raise
 
     def _started(self) -> Child:
@@ -243,6 +254,10 @@ class InChild:
 
 def _too_late(timeout_s: float) -> DeadlineExceeded:
     return DeadlineExceeded(f"The model did not answer within {timeout_s:g} s.")
+
+
+def _nothing() -> None:
+    """What cannot be stopped is waited for."""
 
 
 def _joined(batch: list[_Request]) -> Columns:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import sys
+import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -10,10 +14,15 @@ from serving.loading import Served
 from serving.metrics import Gauges
 
 EVERY_S = 0.5
+STUCK_S = 2.0
+"""A loop that is later than this is told of, with what it is at."""
 _USUAL_S = 0.002
 """What any timer may be late by: nothing that is told."""
 _REMEMBERED = 120
 """Looks that the worst lag is of: those of the last minute."""
+
+
+log = logging.getLogger("lectern.pulse")
 
 
 class Pulse:
@@ -25,10 +34,13 @@ class Pulse:
         self._due = float("inf")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._thread = 0
+        self._is_told = False
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to look at the loop; on it."""
         self._loop = loop
+        self._thread = threading.get_ident()
         self._look_again()
 
     def stop(self) -> None:
@@ -37,6 +49,13 @@ class Pulse:
         if self._timer is not None:
             self._timer.cancel()
 
+    def watch(self) -> None:
+        """Tell where the loop is stuck, once each time; from another thread, again and again."""
+        late = self._late()
+        if late >= STUCK_S and not self._is_told and (frame := sys._current_frames().get(self._thread)):
+            log.error("The event loop has been stuck for %.1f s:\n%s", late, "".join(traceback.format_stack(frame)))
+        self._is_told = late >= STUCK_S
+
     def gauges(self) -> Gauges:
         """What is so now; from any thread, and while the loop is held up, too."""
         found = Gauges()
@@ -44,6 +63,7 @@ class Pulse:
             predictor = served.predictor
             found.in_flight.setdefault(served.model, {})[served.version] = predictor.users
             found.waiting.setdefault(served.model, {})[served.version] = predictor.waiting
+            found.unhealthy.setdefault(served.model, {})[served.version] = int(not predictor.vitals.healthy)
         lags = [*self._lags]
         found.lag_s = max(lags[-1], self._late())
         found.largest_lag_s = max(*lags, found.lag_s)

@@ -21,10 +21,12 @@ Quick = Callable[[bytes, str], Reply | None]
 def quick(one: OneRow, schema: RequestSchema, replies: ReplySchema, origin: dict[str, Any]) -> Quick:
     """What answers a JSON body and a request's id; None where it has to go the long way, to an answer or a refusal."""
     read, document = schema.read_one, replies.document
-    names, ranges = schema.names, schema.ranges
+    names, ranges, quotes = schema.names, schema.ranges, schema.quotes
     values_of = itemgetter(*names) if len(names) > 1 else lambda row: (row[names[0]],)
 
     def answer(body: bytes, request_id: str) -> Reply | None:
+        if body.count(b'"') != quotes:  # a name stands twice, or is unknown
+            return None
         try:
             row = read(body)
             values = values_of(row)

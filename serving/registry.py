@@ -17,6 +17,9 @@ from typing import Any, TypeVar
 from contract.errors import AliasNotFound, ArtifactError, ChecksumMismatch, ModelNotFound, VersionNotFound
 from contract.promotions import CHAMPION
 from contract.store import Store
+from serving.access.door import Door
+from serving.admission import Places, Room
+from serving.draining import Draining
 from serving.loading import Served, load
 from serving.observation import Observation
 from serving.settings import ServeSettings
@@ -39,8 +42,13 @@ class Registry:
         self.snapshot = Snapshot()
         inputs = settings.log_inputs == "full"
         self.observation = Observation(settings.shared_folder, lambda: self.snapshot.loaded, inputs=inputs)
+        self.door = Door.of(settings, self.observation.sheet)
+        """That callers go through; None where everybody may do everything."""
         self.watch = Watch(store, settings, self.observation.sheet)
         self.observation.observers += self.watch.observers
+        self.draining = Draining()
+        self.room = Room(settings.bodies_bytes)
+        self.streams = Places(settings.streams, "streams")
         self._usage = Usage(settings)
         self._watcher = Watcher(self)
         self._changing = threading.Lock()
@@ -72,6 +80,11 @@ class Registry:
     def default_model(self) -> str | None:
         """The model behind `/predict`: the one that was set, else the only one there is."""
         return self._default(self.snapshot)
+
+    @property
+    def trouble(self) -> str:
+        """What an operator should know of all that is beside the models."""
+        return " ".join(filter(None, (self.watch.log.trouble, self.door.trouble if self.door else "")))
 
     def look(self) -> None:
         """Look at the store at once, as somebody has just changed it."""

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable
 from itertools import repeat
 from typing import Any, NamedTuple
 
+from pydantic_core import to_json
+
 from contract.answers import Answers
 from contract.errors import PredictionFailed
 from contract.signature import Output, as_key
 from serving.requests import Row, Unlike
+from serving.rounding import Rounding
 from serving.writing import Part, flat, members, spelled
 
 Document = dict[str, Any]
@@ -45,29 +48,32 @@ _WARNING = {
 class ReplySchema:
     """Turns answers into documents for one output, and says what is in them."""
 
-    def __init__(self, output: Output, answers: Answers) -> None:
+    def __init__(self, output: Output, answers: Answers, rounding: Rounding | None = None) -> None:
         """Prepare the replies.
 
         Args:
             output: what the version answers.
             answers: one or more of its answers; they tell one decision value from several.
+            rounding: how much of the scores is told; None: all.
         """
         self.output = output
+        self.rounding = rounding if output.scores else None
         self._keys: tuple[str, ...] = ()
         """What the values of an answer or its scores are called."""
         self._place = {name: index for index, name in enumerate(output.classes)}
         self._scores = "probabilities" if output.scores == "probabilities" else "scores"
-        self.document: Callable[[Any, Any], Document] = self._plain
-        """Of the value and the scores of one answer; raises whatever Python raises where they are of another output."""
+        self._form: Callable[[Any, Any], Document] = self._plain
         if output.width is not None and output.task != "multilabel":
             if output.names:
-                self._keys, self.document = output.names, self._named
+                self._keys, self._form = output.names, self._named
         elif output.scores == "decisions" and output.task != "multilabel" and _is_single(answers):
-            self.document = self._single
+            self._form = self._single
         elif output.scores:
             self._keys = tuple(map(as_key, output.classes))
             with_confidence = output.scores == "probabilities" and output.task != "multilabel"
-            self.document = self._with_confidence if with_confidence else self._scored
+            self._form = self._with_confidence if with_confidence else self._scored
+        self.document: Callable[[Any, Any], Document] = self._form if self.rounding is None else self._rounded
+        """Of the value and the scores of one answer; raises whatever Python raises where they are of another output."""
 
     def documents(self, answers: Answers) -> list[Document]:
         """The answers as callers get them, one a row.
@@ -76,7 +82,7 @@ class ReplySchema:
             PredictionFailed: they are not what the output says.
         """
         try:
-            scores = repeat(None, len(answers.values)) if answers.scores is None else answers.scores
+            scores: Iterable[Any] = repeat(None, len(answers.values)) if answers.scores is None else answers.scores
             return [self.document(*pair) for pair in zip(answers.values, scores, strict=True)]
         except (LookupError, TypeError, ValueError):
             raise PredictionFailed(_MISFIT) from None
@@ -93,16 +99,20 @@ class ReplySchema:
             raise PredictionFailed(_MISFIT) from None
 
     def _parts(self, values: list[Any], scores: Any) -> list[Part]:
-        if self.document == self._named:
+        if self.rounding is not None:
+            if self.rounding.leaves_out(len(self._keys)):
+                return [[to_json(self._rounded(*pair))[:-1] for pair in zip(values, scores, strict=True)]]
+            scores = [self.rounding.all(row) for row in scores]
+        if self._form == self._named:
             return [b'{"prediction":', *members(self._keys, flat(values, len(self._keys), len(values)))]
         parts: list[Part] = [b'{"prediction":', spelled(values)]
-        if self.document == self._plain:
+        if self._form == self._plain:
             return parts
-        if self.document == self._single:
+        if self._form == self._single:
             return [*parts, b',"score":', flat(scores, 1, len(values))]
         width = len(self._keys)
         texts = flat(scores, width, len(values))
-        if self.document == self._with_confidence:
+        if self._form == self._with_confidence:
             begins = range(0, len(texts), width)
             confidence = [texts[i + self._place[value]] for i, value in zip(begins, values, strict=True)]
             parts += [b',"confidence":', confidence]
@@ -111,10 +121,10 @@ class ReplySchema:
     def json_schema(self) -> dict[str, Any]:
         """The JSON schema of one document."""
         properties = {"prediction": self._prediction()}
-        scores, several = self.output.scores, self.document in (self._with_confidence, self._scored)
-        if self.document == self._with_confidence:
+        scores, several = self.output.scores, self._form in (self._with_confidence, self._scored)
+        if self._form == self._with_confidence:
             properties["confidence"] = _SHARE | {"description": "the probability of the predicted class"}
-        if self.document == self._single:
+        if self._form == self._single:
             properties["score"] = {"type": "number", "description": "the model's decision value"}
         elif several and scores == "probabilities":
             properties["probabilities"] = _object(self._keys, _SHARE)
@@ -122,6 +132,9 @@ class ReplySchema:
             properties["scores"] = _object(self._keys, {"type": "number"}) | {
                 "description": "the model's decision value for each class"
             }
+        for name in ("confidence", "score", "probabilities", "scores"):
+            if self.rounding is not None and name in properties:
+                properties[name] = _told(properties[name], self.rounding)
         properties["id"] = {"type": "string", "description": "names this prediction"}
         properties["warnings"] = {
             "type": "array",
@@ -144,6 +157,15 @@ class ReplySchema:
         cut = f", {output.classes[-1]!r} from {output.threshold:g} on" if output.threshold is not None else ""
         return one | {"description": f"the class{cut}"}
 
+    def _rounded(self, value: Any, scores: list[float]) -> Document:
+        assert self.rounding is not None  # chosen only then
+        found, told = self._form(value, scores), self.rounding.all(scores)
+        for name in found.keys() & {"confidence", "score"}:
+            found[name] = self.rounding.one(found[name])
+        if self._scores in found:
+            found[self._scores] = {key: score for key, score in zip(self._keys, told, strict=True) if score is not None}
+        return found
+
     def _plain(self, value: Any, _: Any) -> Document:
         return {"prediction": value}
 
@@ -164,6 +186,19 @@ class ReplySchema:
 
 def _is_single(answers: Answers) -> bool:
     return answers.scores is not None and all(len(scores) == 1 for scores in answers.scores)
+
+
+def _told(schema: dict[str, Any], rounding: Rounding) -> dict[str, Any]:
+    """The schema of what is told of scores."""
+    found = dict(schema)
+    said = [schema["description"]] if "description" in schema else []
+    if "properties" not in schema:
+        rounding = Rounding(rounding.places)
+    elif rounding.leaves_out(len(schema["properties"])):
+        del found["required"]
+        found["minProperties"] = found["maxProperties"] = rounding.most
+    said += [str(rounding)] if str(rounding) else []
+    return found | ({"description": ", ".join(said)} if said else {})
 
 
 def _object(keys: Iterable[str], values: dict[str, Any]) -> dict[str, Any]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, FailFast, Field, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import ErrorDetails
 from typing_extensions import TypedDict
 
 from contract import signature as contract
 from contract.answers import Columns
-from contract.showing import listed
 from contract.signature import Signature
-from serving.fields import annotation, between, extremes, observed, wanted
-from serving.problems import MAX_ERRORS, FieldError, Problem, shortened
+from serving.fields import annotation, between, extremes, observed
+from serving.problems import Problem
+from serving.refusals import Place, Refusals
+from serving.wellformed import check_depth, parsed, quotes, read_closely
 
 Row = dict[str, Any]
 Unlike = dict[int, list[dict[str, str]]]
@@ -24,17 +24,18 @@ Unlike = dict[int, list[dict[str, str]]]
 
 LARGEST = 3.4028234663852886e38
 """The largest number that fits every type of a graph."""
-_LONGEST_NAME = 80
+_WITH_TEXTS = ("string", "category", "date", "datetime")
 
 
 class RequestSchema:
     """Reads the rows of a request for one signature: values as JSON has them, each moment in one spelling."""
 
-    def __init__(self, signature: Signature, max_rows: int) -> None:
+    def __init__(self, signature: Signature, max_rows: int, max_text_chars: int | None = None) -> None:
         self.signature = signature
         self.names = signature.names
-        self.max_rows = max_rows
-        row = self._row = row_type(signature)
+        self.max_rows, self.max_text_chars = max_rows, max_text_chars
+        self.refusals = Refusals(signature, max_rows, max_text_chars)
+        row = self._row = row_type(signature, max_text_chars)
         self._one: TypeAdapter[Row] = TypeAdapter(row)
         self._many: TypeAdapter[list[Row]] = TypeAdapter(
             Annotated[list[row], FailFast(), Field(min_length=1, max_length=max_rows)]  # type: ignore[valid-type, arg-type]  # built at run time
@@ -46,7 +47,10 @@ class RequestSchema:
         self.ranges = [known.get(name, (-LARGEST, LARGEST, {})) for name in self.names]
         """Of each field the lowest and the highest number that the model saw, and the warning beyond them."""
         self.read_one = self._one.validator.validate_json
-        """Reads a body of one row; raises pydantic's own errors."""
+        """Reads a body of one row; raises pydantic's own errors. A name too many is passed over."""
+        self.quotes = quotes(len(self.names), ())
+        """A row without texts has so many, or a name too many, or one that holds a quote."""
+        self._with_texts = [field.name for field in signature.inputs if field.type in _WITH_TEXTS]
         self._tensors = [
             (f.name, low, high, len(f.shape), _outside(f, low, high)) for f, low, high in seen if f.type == "tensor"
         ]
@@ -64,27 +68,12 @@ class RequestSchema:
         """
         many = body.lstrip()[:1] == b"["
         try:
-            return (self._many.validate_json(body), True) if many else ([self._one.validate_json(body)], False)
+            rows = self._many.validate_json(body) if many else [self._one.validate_json(body)]
         except ValidationError as error:
             raise self._refusal(body, error) from None
-
-    @property
-    def hint(self) -> str:
-        """What to send."""
-        return f"send rows with {listed(self.names)}"
-
-    def check_names(self, names: Sequence[str]) -> Problem | None:
-        """What is wrong with names that stand above all rows, in whatever order."""
-        times = Counter(names)
-        twice = [name for name in self.names if times[name] > 1]
-        missing = [name for name in self.names if name not in times]
-        unknown = [name for name in times if name not in self._fields]
-        if not (twice or missing or unknown):
-            return None
-        found = [FieldError(field=n[:_LONGEST_NAME], code="duplicate_field", message=_twice(n)) for n in twice]
-        details = [("missing", name) for name in missing] + [("extra_forbidden", name) for name in unknown]
-        found += [self._field_error({"type": kind, "loc": (name,)}) for kind, name in details[:MAX_ERRORS]]
-        return _refusal_of(found[:MAX_ERRORS], len(twice) + len(details))
+        if self._has_more(body, rows):
+            self._look_for_more(body)
+        return rows, many
 
     def check(self, rows: Sequence[Any], first: int) -> tuple[list[Row], Problem | None]:
         """The rows before one that does not fit, and what is wrong with that one; `first` is the first one's number."""
@@ -93,26 +82,52 @@ class RequestSchema:
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False)
             place = int(details[0]["loc"][0])
-            return self._any_number.validate_python(rows[:place]), self._refused(details, in_list=True, first=first)
+            return self._any_number.validate_python(rows[:place]), self.refusals.misfits(
+                details, in_list=True, first=first
+            )
 
     def check_lines(self, lines: Sequence[bytes], first: int) -> tuple[list[Row], Problem | None]:
         """The same for rows that are still JSON, each one a line."""
         # as one list they are read much faster; lines that are not whole objects could make rows across the commas
         if all(line[:1] == b"{" and line[-1:] == b"}" for line in lines):
+            joined = b"[" + b"\n,".join(lines) + b"]"
             try:
-                rows = self._any_number.validate_json(b"[" + b"\n,".join(lines) + b"]")
+                rows = self._any_number.validate_json(joined)
             except ValidationError:
                 pass
             else:
-                if len(rows) == len(lines):
+                if len(rows) == len(lines) and not self._has_more(joined, rows):
                     return rows, None
         rows = []
         for number, line in enumerate(lines, first):
             try:
-                rows.append(self._one.validate_json(line))
+                row = self._one.validate_json(line)
+                if self._has_more(line, [row]):
+                    self._look_for_more(line, number)
             except ValidationError as error:
                 return rows, self._refused_line(line, number, error)
+            except Problem as problem:
+                return rows, problem
+            rows.append(row)
         return rows, None
+
+    def quotes_of(self, rows: Sequence[Row]) -> int:
+        """The quotes of all texts in rows."""
+        return quotes(0, (row[name] for name in self._with_texts for row in rows)) if self._with_texts else 0
+
+    def _has_more(self, body: bytes, rows: Sequence[Row]) -> bool:
+        return body.count(b'"') != len(rows) * self.quotes + self.quotes_of(rows)
+
+    def _look_for_more(self, body: bytes, line: int | None = None) -> None:
+        """Refuse a body, or a line, with rows that would fit, if one of them has more than the fields."""
+        what = "The body" if line is None else f"Row {line}"
+        document = read_closely(body, what)
+        many = isinstance(document, list)
+        for number, row in enumerate(document if many else [document]):
+            if unknown := sorted(row.keys() - self._fields.keys()):
+                check_depth(body, what)
+                place = (number,) if many else () if line is None else (line,)
+                raise self.refusals.misfits((), in_list=bool(place), beyond=[(*place, name) for name in unknown])
 
     @cached_property
     def _any_number(self) -> TypeAdapter[list[Row]]:
@@ -147,94 +162,45 @@ class RequestSchema:
 
     def _refusal(self, body: bytes, error: ValidationError) -> Problem:
         if not body.strip():
-            empty = FieldError(field="", code="no_rows", message=f"The body is empty; {self._hint()}.")
-            return Problem(422, "invalid_rows", empty.message, errors=[empty])
+            return self.refusals.empty()
+        try:
+            document = parsed(body)
+            check_depth(body)
+        except Problem as problem:
+            return problem
         details = error.errors(include_url=False, include_input=False)
-        broken = details[0]["ctx"]["error"] if details[0]["type"] == "json_invalid" else _stray_constant(body)
-        if broken:
-            return Problem(400, "invalid_json", f"The body is not JSON: {broken}.")
-        return self._refused(details, in_list=body.lstrip()[:1] == b"[")
+        return self.refusals.misfits(
+            details, in_list=isinstance(document, list), beyond=self._unknown(document, details)
+        )
 
-    def _refused(self, details: Sequence[ErrorDetails], *, in_list: bool, first: int = 0) -> Problem:
-        # of an element of a tensor that may be of two types each says what is wrong
-        errors = {detail["loc"][: 2 if in_list else 1]: detail for detail in reversed(details)}
-        found = [self._field_error(detail, first) for detail in [*reversed(errors.values())][:MAX_ERRORS]]
-        return _refusal_of(found, len(errors))
+    def _unknown(self, document: Any, details: Sequence[ErrorDetails]) -> list[Place]:
+        """The places of what is unknown in the row that does not fit."""
+        place = details[0]["loc"][:1] if isinstance(document, list) else ()
+        for step in place:
+            document = document[step]
+        return [(*place, name) for name in document if name not in self._fields] if isinstance(document, dict) else []
 
     def _refused_line(self, line: bytes, number: int, error: ValidationError) -> Problem:
+        try:
+            document = parsed(line, f"Row {number}")
+            check_depth(line, f"Row {number}")
+        except Problem as problem:
+            return problem
         details = error.errors(include_url=False, include_input=False)
-        broken = details[0]["ctx"]["error"] if details[0]["type"] == "json_invalid" else _stray_constant(line)
-        if broken:
-            return Problem(400, "invalid_json", f"Row {number} is not JSON: {broken}.")
+        beyond = [(number, *place) for place in self._unknown(document, details)]
         for detail in details:
             detail["loc"] = (number, *detail["loc"])
-        return self._refused(details, in_list=True)
-
-    def _field_error(self, detail: Mapping[str, Any], first: int = 0) -> FieldError:
-        place = list(detail["loc"])
-        row = first + place.pop(0) if place and isinstance(place[0], int) else None
-        field = self._fields.get(str(place[0])) if place else None
-        name = str(place[0])[:_LONGEST_NAME] if place else ""
-        code = (_TENSOR_CODES if place else _CODES).get(detail["type"]) or _CODES.get(detail["type"], "invalid")
-        if code == "out_of_bounds" and field and not field.bounds:
-            code = "out_of_range"
-        where = "" if row is None else f" in row {row}"
-        quoted = f"'{name}'"
-        if code == "too_many_rows":
-            message = f"The body is a list of more than {self.max_rows:,} rows; send fewer at a time."
-        elif not place:
-            shape = "an empty list" if code == "no_rows" else "no object"
-            message = f"{'The body' if row is None else f'Row {row}'} is {shape}; {self._hint()}."
-        elif code == "unknown_field":
-            message = f"The model has no field {quoted}{where}; its fields are {listed(self.names)}."
-        elif code == "missing":
-            message = f"The field {quoted} is missing{where}."
-        else:
-            message = f"{quoted}{where} must be {wanted(field, code) if field else 'otherwise'}."
-        return FieldError(field=name, code=code, message=shortened(message), row=row)
-
-    def _hint(self) -> str:
-        return f"send an object with {listed(self.names)}, or a list of such objects"
+        return self.refusals.misfits(details, in_list=True, beyond=beyond)
 
 
-_CODES = {
-    "missing": "missing",
-    "extra_forbidden": "unknown_field",
-    "float_type": "wrong_type",
-    "int_type": "wrong_type",
-    "bool_type": "wrong_type",
-    "string_type": "wrong_type",
-    "list_type": "wrong_type",
-    "dict_type": "wrong_type",
-    "greater_than_equal": "out_of_bounds",
-    "less_than_equal": "out_of_bounds",
-    "out_of_range": "out_of_range",
-    "finite_number": "not_finite",
-    "literal_error": "unknown_category",
-    "unknown_category": "unknown_category",
-    "invalid_date": "invalid_date",
-    "too_short": "no_rows",
-    "too_long": "too_many_rows",
-}
-_TENSOR_CODES = {"too_short": "wrong_shape", "too_long": "wrong_shape"}
+def row_type(signature: Signature, max_text_chars: int | None = None) -> Any:
+    """The type of one row: every field present, each strictly of its type and within its bounds.
 
-
-def row_type(signature: Signature) -> Any:
-    """The type of one row: every field present, none unknown, each strictly of its type and within its bounds."""
-    row = TypedDict("Row", {field.name: annotation(field) for field in signature.inputs})  # type: ignore[misc]
-    row.__pydantic_config__ = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)  # type: ignore[attr-defined]
+    What else a row has is passed over, and looked for afterwards: to collect a million mistakes would take seconds.
+    """
+    row = TypedDict("Row", {field.name: annotation(field, max_text_chars) for field in signature.inputs})  # type: ignore[misc]
+    row.__pydantic_config__ = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)  # type: ignore[attr-defined]
     return row
-
-
-def _refusal_of(errors: Sequence[FieldError], number: int) -> Problem:
-    detail, more = errors[0].message, number - 1
-    if more:
-        detail += f" There {'is 1 more error' if more == 1 else f'are {more} more errors'}."
-    return Problem(422, "invalid_rows", detail, errors=errors)
-
-
-def _twice(name: str) -> str:
-    return shortened(f"The column '{name[:_LONGEST_NAME]}' stands there twice.")
 
 
 def _outside(field: contract.Field, low: Any, high: Any) -> dict[str, str]:
@@ -247,17 +213,7 @@ def _unseen(name: str) -> dict[str, str]:
     return {"field": name, "kind": "unseen", "message": f"The model never saw this value of '{name}'."}
 
 
-def _stray_constant(body: bytes) -> str:
-    """Where a body holds NaN or Infinity, which pydantic reads and JSON does not have."""
-    if b"NaN" in body or b"Infinity" in body:
-        try:
-            from_json(body, allow_inf_nan=False)
-        except ValueError as error:
-            return str(error)
-    return ""
-
-
 def _untitled(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema of a row without the titles that pydantic makes of names: they change how units are spelled."""
     fields = {name: {k: v for k, v in field.items() if k != "title"} for name, field in schema["properties"].items()}
-    return schema | {"properties": fields}
+    return schema | {"properties": fields, "additionalProperties": False}

@@ -13,6 +13,7 @@ from contract.errors import VersionNotFound
 from contract.names import parse_version
 from contract.promotions import CHAMPION
 from serving import health
+from serving.access.sight import visible
 from serving.exposition import Exposition, Standing
 from serving.guard import OBSERVED
 from serving.loading import Served
@@ -23,6 +24,9 @@ from serving.registry import Registry
 from serving.responses import REQUEST_ID
 from serving.snapshot import Snapshot
 
+_TERSE = "Who has a key is told more at /health."
+"""What anybody is told where who asks has to say who that is."""
+
 
 class Predict:
     """Predictions whose path is not in the snapshot: a version to be loaded, or a name that nothing has."""
@@ -32,15 +36,15 @@ class Predict:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Find the version that the path names, and answer with it."""
-        served = await self._find(**scope["path_params"])
+        served = await self._find(scope, **scope["path_params"])
         scope[OBSERVED] = True
         await predict(served, scope, receive, send, self.registry, REQUEST_ID.get())
 
-    async def _find(self, model: str | None = None, version: str | None = None) -> Served:
+    async def _find(self, scope: Scope, model: str | None = None, version: str | None = None) -> Served:
         if model is None:
             model = self.registry.default_model
             if model is None:
-                known = ", ".join(sorted(self.registry.snapshot.models)) or "none yet"
+                known = ", ".join(sorted(visible(self.registry.snapshot, scope).models)) or "none yet"
                 raise Problem(
                     404, "no_default_model", f"No default model is set (LECTERN_DEFAULT_MODEL); the models are {known}."
                 )
@@ -64,9 +68,11 @@ def create_router(registry: Registry) -> APIRouter:
     router = APIRouter(tags=["health"])
 
     @router.get("/health", name="health")
-    def how() -> health.Health:
+    def how(request: Request) -> health.Health:
         """How the service is; 200 as long as it runs."""
-        return health.health(registry.snapshot, registry.watch.log.trouble)
+        return health.health(
+            visible(registry.snapshot, request.scope), registry.trouble, draining=registry.draining.draining
+        )
 
     @router.get("/health/live")
     async def live() -> dict[str, bool]:
@@ -76,10 +82,11 @@ def create_router(registry: Registry) -> APIRouter:
     @router.get("/health/ready", responses={503: {"description": "Not ready", "model": health.Health}})
     def ready(response: Response) -> health.Health:
         """200 once the whole store has been read and a model answers, else 503."""
-        found = health.health(registry.snapshot, registry.watch.log.trouble)
+        found = health.health(registry.snapshot, registry.trouble, draining=registry.draining.draining)
         if found.status not in ("ready", "degraded"):
             response.status_code = 503
-        return found
+        locked = registry.door is not None and registry.door.locked
+        return health.Health(status=found.status, detail=_TERSE, models={}) if locked else found
 
     @router.get("/metrics", response_class=Response)
     def metrics(request: Request) -> Response:

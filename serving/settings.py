@@ -11,7 +11,10 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from contract.limits import LEAST_MEMORY, Limits, PicklePolicy, usual_memory
-from contract.settings import PREFIX, Settings
+from contract.settings import PREFIX
+from serving.limiting.settings import LimitSettings
+from serving.slots import usual_slots
+from serving.transport.settings import TransportSettings
 
 DATABASES = ("postgresql://", "postgres://", "sqlite:///")
 """How the address of a prediction log may begin."""
@@ -21,7 +24,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 LogFormat = Literal["auto", "text", "json"]
 
 
-class ServeSettings(Settings):
+class ServeSettings(TransportSettings, LimitSettings):
     """How the service listens, what it loads and what it accepts."""
 
     prefix = PREFIX
@@ -52,6 +55,22 @@ class ServeSettings(Settings):
         None, description="private folder in which the workers of one service share what they count"
     )
     log: Path | None = Field(None, description="file that it prints to, where `serving.start()` began it")
+    keys: Path | None = Field(
+        None,
+        description="file with the keys of callers, which `lectern keys add` writes; when not set, "
+        "`~/.config/lectern/keys.json` where others than this machine reach the service",
+    )
+    token_secret: Path | None = Field(
+        None, description="file with the secret, of 32 bytes or more, that signs the tokens of callers (HS256)"
+    )
+    token_keys: Path | None = Field(
+        None, description="file with the public keys that check the tokens of callers: PEM, or a JWKS document"
+    )
+    token_audience: str | None = Field(None, description="audience that the tokens of callers have to name")
+    token_issuer: str | None = Field(None, description="issuer that the tokens of callers have to name")
+    insecure: bool = Field(
+        False, description="whether anybody may ask, without a key, where others than this machine reach the service"
+    )
     prediction_log: str | None = Field(
         None,
         description="where answers are logged: an SQLite file, a `postgresql://` address, or `none`; "
@@ -98,6 +117,40 @@ class ServeSettings(Settings):
     )
     max_body_bytes: int = Field(16 << 20, gt=0, description="largest body of a request")
     max_rows: int = Field(10_000, gt=0, description="most rows in one request")
+    queue_requests: int = Field(
+        256,
+        ge=1,
+        description="most requests of one version that are worked on or wait, in each worker; more are refused (503)",
+    )
+    slots: int = Field(
+        default_factory=usual_slots,
+        ge=1,
+        le=64,
+        description="large requests of one version that are worked on at once, in each worker; "
+        "as many as there are cores, from 2 to 8, when not set",
+    )
+    bodies_bytes: int = Field(
+        256 << 20, ge=1, description="most bytes of large bodies that a worker holds at once; more are refused (503)"
+    )
+    streams: int = Field(32, ge=1, description="most streams that a worker answers at once; more are refused (503)")
+    drain_s: float = Field(
+        1,
+        ge=0,
+        le=600,
+        description="how long it still answers after SIGTERM while it says it is not ready; Ctrl-C does not wait",
+    )
+    finish_s: Seconds = Field(
+        30, description="how long it waits in the end for requests that it is at; those not done by then get 503"
+    )
+    silent_worker_s: Seconds = Field(
+        20, description="how long a worker may be stuck before it is replaced, where there are several"
+    )
+    max_text_chars: int = Field(100_000, gt=0, description="longest text in a field of texts")
+    unseen: Literal["warn", "refuse"] = Field(
+        "warn",
+        description="what to do with a row that has a number outside the range, or a text, that the model never saw: "
+        "`warn` or `refuse`",
+    )
 
     @field_validator("prediction_log")
     @classmethod
@@ -128,6 +181,16 @@ class ServeSettings(Settings):
     def local(self) -> bool:
         """Whether it is reached from this machine only."""
         return self.socket is not None or only_this_machine(self.host)
+
+    @property
+    def locked(self) -> bool:
+        """Whether who asks has to say who that is."""
+        return self.keys is not None or self.tokens or not (self.local or self.insecure)
+
+    @property
+    def tokens(self) -> bool:
+        """Whether tokens of callers are believed."""
+        return self.token_secret is not None or self.token_keys is not None
 
     @property
     def limits(self) -> Limits:

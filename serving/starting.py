@@ -26,13 +26,15 @@ from contract.settings import PREFIX
 from serving.address import ask
 from serving.running import Running, began, find, private_folder
 from serving.settings import ServeSettings
+from serving.transport.settings import ANY
 
 _LOOK_EVERY_S = 0.05
 _GLANCE_S = 2.0
 """Longest wait of a display for what it shows."""
 _STOPS_WITHIN_S = 45.0
 """Longer than the service gives the requests that it is answering."""
-_CHOSEN = ("host", "log", "shared_folder", "socket")
+_HUB = "JUPYTERHUB_SERVICE_PREFIX"
+_CHOSEN = ("host", "keys", "log", "shared_folder", "socket", "token_keys", "token_secret")
 """The settings that a notebook has no say in; no port of the environment is meant for a second service either."""
 _OF_JUPYTER = ("CLICOLOR", "FORCE_COLOR", "JPY_", "JUPYTER", "MPLBACKEND", "PYDEVD_")
 """How the variables begin that Jupyter sets for a kernel, some of them secret."""
@@ -74,7 +76,7 @@ class Service:
         until = time.monotonic() + _STOPS_WITHIN_S
         with contextlib.suppress(ProcessLookupError):
             if self.running:
-                os.kill(self.record.pid, signal.SIGTERM)
+                os.kill(self.record.pid, signal.SIGINT)  # nobody has to be sent elsewhere first
             while self.running:
                 if time.monotonic() > until:
                     os.killpg(self.record.pid, signal.SIGKILL)
@@ -114,7 +116,7 @@ class Service:
 
     def _for_a_browser(self) -> str:
         """The address of the pages; on a JupyterHub the browser is on another machine, and a proxy brings it here."""
-        prefix = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
+        prefix = os.environ.get(_HUB)
         return f"{prefix.rstrip('/')}/proxy/{urlsplit(self.url).port}/" if prefix else f"{self.url}/"
 
 
@@ -156,12 +158,21 @@ def start(
     environment = {name: value for name, value in os.environ.items() if name not in others}
     root = ServeSettings.read(environment, store=store).open_store().root.resolve()
     with _alone(root) as log:
-        wanted = ServeSettings.read(environment, **{"port": 0} | given, store=root, log=log)
+        wanted = ServeSettings.read(environment, **{"port": 0} | _names(environment) | given, store=root, log=log)
         before = next((running for running in find(root) if Path(running.log).name == log.name), None)
         if before is None:
             return _ready(_begin(wanted, log), timeout_s)
         _compare(before, wanted, given)
         return Service(before)
+
+
+def _names(environment: Mapping[str, str]) -> dict[str, str]:
+    """Under which names it answers: on a JupyterHub a proxy passes on the hub's own, which nobody here knows.
+
+    The browser is on another machine then, and no page in it can reach this one by a name of its own.
+    """
+    on_hub = _HUB in environment and ServeSettings.variable("hosts") not in environment
+    return {"hosts": ANY} if on_hub else {}
 
 
 @contextmanager

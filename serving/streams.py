@@ -12,12 +12,14 @@ import logging
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
 from contract.answers import Answers
 from contract.formats import FORMATS
+from serving.limiting.charging import charge_blocking
 from serving.loading import Served
 from serving.negotiation import negotiated, wants_echo
 from serving.observed import GONE, Part
@@ -54,7 +56,8 @@ async def answer_stream(
         return await send_problem(problem, request_id, send), 0
     headers = [(b"content-type", answers.media[0].encode()), *served.headers, (b"x-request-id", request_id.encode())]
     with served.predictor.in_use():
-        work = _Work(served, body, answers, layout, settings.max_body_bytes, observe)
+        charge = partial(charge_blocking, scope, asyncio.get_running_loop())
+        work = _Work(served, body, answers, layout, settings.max_body_bytes, observe, charge)
         return await work.go(receive, send, headers)
 
 
@@ -75,6 +78,7 @@ class _Work:
         layout: Layout,
         limit: int,
         observe: Callable[[Part], None],
+        charge: Callable[[int], None],
     ) -> None:
         self._served = served
         self._body = body
@@ -82,6 +86,7 @@ class _Work:
         self._layout = layout
         self._limit = limit
         self._observe = observe
+        self._charge = charge
         self._loop = asyncio.get_running_loop()
         self._upload = Upload(self._loop)
         self._spool = Spool(self._loop)
@@ -146,6 +151,7 @@ class _Work:
                     if chunk.problem and not self._spool.written:
                         raise chunk.problem
                     if chunk.count:
+                        self._charge(chunk.count if self._rows else chunk.count - 1)
                         found = ask(self._served, chunk)
                         writer.write(chunk, found)
                         self._rows += chunk.count

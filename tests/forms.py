@@ -18,6 +18,7 @@ from serving.metrics import Counts
 from serving.problems import Problem
 from serving.replies import ReplySchema
 from serving.requests import RequestSchema
+from serving.rounding import Rounding
 from serving.tables import ARROW, BY_MEDIA, CSV, FORMS, JSON, NDJSON, PARQUET, Form
 from serving.tables.chunk import Chunk
 from serving.tables.layout import Layout
@@ -128,9 +129,11 @@ def read(form: Form, content: bytes, schema: RequestSchema, limit: int = LIMIT) 
     return rows, None
 
 
-def layout_of(signature: Signature, answers: Answers, *, echo: bool = False) -> Layout:
+def layout_of(
+    signature: Signature, answers: Answers, *, echo: bool = False, rounding: Rounding | None = None
+) -> Layout:
     """How answers of a version are written that gives such."""
-    replies = ReplySchema(signature.output, answers)
+    replies = ReplySchema(signature.output, answers, rounding)
     served = Served(
         7,
         manifest(signature=signature),
@@ -144,11 +147,18 @@ def layout_of(signature: Signature, answers: Answers, *, echo: bool = False) -> 
 
 
 def written(
-    form: Form, signature: Signature, columns: Any, answers: Answers, *, echo: bool = False, fails: str = ""
+    form: Form,
+    signature: Signature,
+    columns: Any,
+    answers: Answers,
+    *,
+    echo: bool = False,
+    fails: str = "",
+    rounding: Rounding | None = None,
 ) -> bytes:
     """Answers as a form has them."""
     sink = io.BytesIO()
-    layout = layout_of(signature, answers, echo=echo)
+    layout = layout_of(signature, answers, echo=echo, rounding=rounding)
     writer = form.write(sink, layout)
     unlike = RequestSchema(signature, 100).unlike(columns)
     writer.write(Chunk(0, len(answers.values), columns, unlike), answers)

@@ -146,7 +146,7 @@ def test_it_waits_until_everything_was_tried(store: Store, tmp_path: Path) -> No
     publish_graph(store, "quick", metrics={"r2": 1.0})
     publish(store, "slow", Unpickled(once_there, tmp_path / "go", Times(2.0)), answers=Answers([2.0, 2.0]))
     damage(store.artifact("broken", publish_graph(store, "broken")), "golden.json")
-    with running(store, default_model="slow", host="0.0.0.0", pickle="any", announced=False) as service:
+    with running(store, default_model="slow", host="0.0.0.0", insecure=True, pickle="any", announced=False) as service:
         until(lambda: "broken version 1 is not served" in service.complaints)
         until(lambda: "quick version 1 answers now" in service.complaints)
         assert service.printed == ""

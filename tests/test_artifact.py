@@ -39,6 +39,19 @@ def test_an_empty_file_is_a_file(tmp_path: Path) -> None:
     assert artifact(tmp_path, {"empty": b""}).read("empty") == b""
 
 
+def test_the_beginning_of_a_file_is_as_long_as_asked_for(published: Artifact) -> None:
+    whole = FILES["notebook.ipynb"]
+    assert [published.beginning("notebook.ipynb", most) for most in (1, 256, 1 << 20)] == [
+        whole[:1],
+        whole[:256],
+        whole,
+    ]
+
+
+def test_an_empty_file_begins_with_nothing(tmp_path: Path) -> None:
+    assert artifact(tmp_path, {"empty": b""}).beginning("empty", 10) == b""
+
+
 def test_a_file_that_the_manifest_does_not_name_is_not_read(published: Artifact) -> None:
     (published.folder / "extra.txt").write_text("extra")
     for name in ("extra.txt", MANIFEST, "../1/model.joblib", ""):

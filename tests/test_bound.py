@@ -18,7 +18,7 @@ from contract.answers import Columns, difference
 from contract.formats import onnx
 from contract.formats.bound import normalised
 from contract.formats.chain import Chain
-from contract.formats.graph import Graph
+from contract.formats.graph import Graph, _shares
 from tests.fitted import CONVERTIBLE, Case, case, described
 
 _rng = np.random.default_rng(0)
@@ -90,6 +90,11 @@ def test_an_answer_that_is_not_finite_is_none() -> None:
     assert found.one is not None
     assert found.one([1e308, 1e308, 1e308, 1e308]) is None
     assert found.one([1.0, 1.0, 1.0, 1.0]) == found.answer({f"x{i}": [1.0] for i in range(4)})
+
+
+def test_no_share_is_less_than_nothing_or_more_than_all() -> None:
+    assert normalised([-1.1920929e-07, 1.0000001]) == [0.0, 1.0]
+    assert _shares(np.array([[-1.1920929e-07, 1.0000001]], dtype=np.float32)).tolist() == [[0.0, 1.0]]
 
 
 def test_shares_are_what_a_hundred_trees_say() -> None:

@@ -209,3 +209,13 @@ def test_a_bundle_that_is_a_link_is_not_read(artifact: Artifact, trusted: dict[s
     path.symlink_to("elsewhere")
     with pytest.raises(NotRegularFile, match=r"^model\.sig is not a file of its own\.$"):
         check(artifact, trusted)
+
+
+def test_a_bundle_is_read_so_far_and_no_further(artifact: Artifact, trusted: dict[str, TrustedKey]) -> None:
+    path = artifact.folder / BUNDLE
+    content = path.read_bytes().strip()
+    path.write_bytes(content.rjust((1 << 20) + 1))
+    assert check(artifact, trusted)
+    path.write_bytes(content.rjust((1 << 20) + 2))
+    with pytest.raises(SignatureInvalid, match=NO_BUNDLE):
+        check(artifact, trusted)

@@ -389,7 +389,10 @@ def test_the_key_is_sent_and_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> N
             other.models()
         with Client(url, key=SECRET) as third, pytest.raises(RequestRefused):
             third.models()
-    assert [handler.headers["X-API-Key"] for handler in asked] == [SECRET, "of-the-environment", SECRET]
+    sent = [handler.headers["Authorization"].partition(" ") for handler in asked]
+    assert [key for *_, key in sent] == [SECRET, "of-the-environment", SECRET]
+    assert {scheme for scheme, *_ in sent} == {"Bearer"}
+    del sent
     shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
     connection = client._connection
     for text in (shown, repr(client), client._repr_html_(), str(vars(connection)), repr(connection._opened().headers)):
@@ -399,7 +402,7 @@ def test_the_key_is_sent_and_shown_nowhere(monkeypatch: pytest.MonkeyPatch) -> N
 def test_without_a_key_none_is_sent() -> None:
     with stranger(said(200, JSON, b"[]")) as (url, asked), Client(url) as client:
         client.models()
-        assert asked[0].headers["X-API-Key"] is None
+        assert asked[0].headers["Authorization"] is None
 
 
 @pytest.mark.parametrize("key", ["a\nb", "clé", "a\0"])

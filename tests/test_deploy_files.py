@@ -17,7 +17,19 @@ from tests.dashboards import ALERTS, ALERTS_TEST, CONFIG, alerts, dashboard, met
 from tests.live import ROOT
 
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
-MODEL_LABELS = {"model", "version", "alias", "status", "instance", "le", "field", "prediction", "code", "outcome"}
+MODEL_LABELS = {
+    "model",
+    "version",
+    "alias",
+    "status",
+    "instance",
+    "le",
+    "field",
+    "prediction",
+    "code",
+    "outcome",
+    "reason",
+}
 LABELS = MODEL_LABELS | {"champion", "challenger", "method", "route", "job", "python", "alertname"}
 
 

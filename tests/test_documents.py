@@ -8,17 +8,11 @@ from typing import Any
 import jsonschema_rs
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
-from schemathesis.core.result import Ok
-from schemathesis.generation import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from contract.store import Store
 from serving.tables import FORMS
 from tests.live import Service, damage, publish_graph, running, until
-
-EXAMPLES = 15
 
 
 @pytest.fixture(scope="module")
@@ -149,52 +143,6 @@ def test_the_other_answers_are_as_it_says(examples: Service, document: Any) -> N
             if "application/json" in content:
                 responses = ("paths", path, "get", "responses", "200", "content", "application/json", "schema")
                 validator(document, *responses).validate(answer.json())
-
-
-def whole(value: Any) -> Any:
-    """The value with each 2.0 as 2: JSON Schema holds both for integers, the service only the latter."""
-    match value:
-        case dict():
-            return {key: whole(item) for key, item in value.items()}
-        case list():
-            return [whole(item) for item in value]
-        case float() if value.is_integer():
-            return int(value)
-    return value
-
-
-def attack(service: Service, api: OpenApiSchema, mode: GenerationMode, seen: set[int], *, only_posts: bool) -> None:
-    for result in api.get_all_operations():
-        assert isinstance(result, Ok)
-        operation = result.ok()
-        if only_posts and operation.method != "post":
-            continue
-
-        @given(case=operation.as_strategy(generation_mode=mode))
-        @settings(max_examples=EXAMPLES, database=None, suppress_health_check=list(HealthCheck))
-        def asked(case: schemathesis.Case[Any]) -> None:
-            if case.body is not None:
-                case.body = whole(case.body)
-            response = case.call()
-            seen.add(response.status_code)
-            # no schema says which texts are tables
-            unsaid: list[Any] = [] if case.media_type in (None, "application/json") else [positive_data_acceptance]
-            case.validate_response(response, excluded_checks=unsaid)
-
-        asked()
-    assert service.process.poll() is None
-
-
-def test_whatever_it_allows_is_answered_as_it_says(examples: Service, api: OpenApiSchema) -> None:
-    seen = set[int]()
-    attack(examples, api, GenerationMode.POSITIVE, seen, only_posts=False)
-    assert {200, 404} <= seen
-
-
-def test_whatever_it_does_not_allow_is_refused_as_it_says(examples: Service, api: OpenApiSchema) -> None:
-    seen = set[int]()
-    attack(examples, api, GenerationMode.NEGATIVE, seen, only_posts=True)
-    assert {400, 422} <= seen
 
 
 @pytest.fixture

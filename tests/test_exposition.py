@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -40,7 +41,7 @@ def shown(exposition: Exposition) -> dict[tuple[str, ...], float]:
 
 
 def test_requests_by_version_alias_and_status() -> None:
-    sheet = Sheet(dropped=3, lines_dropped=4, deaths=5, damaged=6)
+    sheet = Sheet(dropped=3, lines_dropped=4, deaths=5, damaged=6, refused=Counter(row_quota=5), counted_apart=6)
     counts = sheet.of("iris", 1)
     counts.requests(200, [0.0003], 3, "champion")
     counts.requests(500, [20.0], 0)
@@ -76,6 +77,7 @@ def test_requests_by_version_alias_and_status() -> None:
     log = [found["lectern_log_rows_total", outcome] for outcome in ("stored", "dropped", "withheld")]
     assert log == [10, 11 + 3, 12]
     assert (found["lectern_unobserved_rows_total",], found["lectern_log_lines_dropped_total",]) == (3, 4)
+    assert (found["lectern_refused_total", "row_quota"], found["lectern_limits_apart_total",]) == (5, 6)
     assert (found["lectern_worker_deaths_total",], found["lectern_counts_damaged",]) == (5, 6)
     assert found["lectern_requests_in_flight", "iris", "1"] == 13
     assert found["lectern_requests_waiting", "iris", "1"] == 14

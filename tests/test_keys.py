@@ -1,4 +1,4 @@
-"""contract.keys and `lectern keys`: what a key is, where it goes, and what is taken for none."""
+"""contract.keys and `lectern signing`: what a key is, where it goes, and what is taken for none."""
 
 from __future__ import annotations
 
@@ -60,6 +60,8 @@ def test_a_new_key_is_its_owner_s_alone_and_its_public_half_everybody_s(tmp_path
     assert (pair.private.name, pair.public.name) == ("training.key", "training.pub")
     assert stat.S_IMODE(pair.private.stat().st_mode) == 0o600
     assert stat.S_IMODE(pair.private.parent.stat().st_mode) == 0o700
+    os.umask(umask := os.umask(0o022))
+    assert stat.S_IMODE(pair.public.stat().st_mode) == 0o644 & ~umask
     assert pair.private.read_bytes().startswith(b"-----BEGIN PRIVATE KEY-----")
     assert pair.public.read_bytes() == public(keys.read_private(pair.private))
     [trusted] = keys.read_trusted(pair.public).values()
@@ -101,7 +103,7 @@ def test_a_folder_that_takes_no_key_is_told_of(tmp_path: Path) -> None:
         (public(ED25519), "holds no private key that can be read"),
         (private(ED25519)[:-40], "holds no private key that can be read"),
         (private(ED25519, b"secret"), "holds no private key that can be read"),
-        (private(P256), "holds no Ed25519 key; `lectern keys new` makes one."),
+        (private(P256), "holds no Ed25519 key; `lectern signing new` makes one."),
         (private(OTHER["rsa"]), "holds no Ed25519 key"),
     ],
     ids=["empty", "public", "cut", "with a password", "elliptic curve", "rsa"],
@@ -150,7 +152,7 @@ def test_a_folder_that_may_not_be_read_is_told_of(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"", "holds no public key: give a PEM file, as `lectern keys new` writes."),
+        (b"", "holds no public key: give a PEM file, as `lectern signing new` writes."),
         (b"\xff" * 100_000, "holds no public key"),
         (private(ED25519), "is a private key; only public ones belong among the trusted keys."),
         (private(ED25519, b"secret"), "is a private key"),
@@ -197,7 +199,7 @@ def test_a_package_that_is_not_installed_is_asked_for(
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(lectern.app, ["keys", *arguments], prog_name="lectern", terminal_width=200)
+    return CliRunner().invoke(lectern.app, ["signing", *arguments], prog_name="lectern", terminal_width=200)
 
 
 def test_the_verb_makes_a_key_and_says_what_to_set(tmp_path: Path) -> None:
@@ -222,7 +224,7 @@ def test_the_verb_makes_a_key_and_says_what_to_set(tmp_path: Path) -> None:
 def test_without_a_folder_keys_are_kept_in_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     place = tmp_path / ".config" / "lectern" / "keys"
-    assert run("list").stdout == f"There is no key in {place}; `lectern keys new` makes one.\n"
+    assert run("list").stdout == f"There is no key in {place}; `lectern signing new` makes one.\n"
     assert run("new").exit_code == 0
     assert sorted(path.name for path in place.iterdir()) == ["signing.key", "signing.pub"]
 
@@ -245,7 +247,7 @@ def test_the_list_has_each_key_and_whether_it_can_sign_here(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("verb", ["new", "list"])
 def test_the_help_has_an_example(verb: str) -> None:
-    assert f"Example: lectern keys {verb}" in " ".join(run(verb, "--help").stdout.split())
+    assert f"Example: lectern signing {verb}" in " ".join(run(verb, "--help").stdout.split())
 
 
 def test_nothing_of_it_is_loaded_before_it_is_needed() -> None:

@@ -15,7 +15,8 @@ from contract.signature import Field, Output, Signature
 from contract.store import Store
 from serving.problems import ProblemDocument
 from tests.live import Says, Service, X, publish, running
-from tests.test_documents import assert_examples_hold, attack
+from tests.test_documents import assert_examples_hold
+from tests.test_fuzz_api import asked
 
 schemathesis.openapi.format("date-time-local", st.datetimes().map(lambda moment: moment.isoformat()))
 
@@ -312,7 +313,6 @@ def test_each_signature_comes_back_as_it_was_published(kinds: Service) -> None:
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["allowed", "not allowed"])
 def test_whatever_is_sent_is_answered_as_the_document_says(kinds: Service, document: Any, mode: GenerationMode) -> None:
     api: Any = schemathesis.openapi.from_url(f"{kinds.url}/openapi.json").exclude(path_regex="/wide/|^/predict$")
-    seen = set[int]()
-    attack(kinds, api, mode, seen, only_posts=True)
+    seen = set(asked(kinds, api, mode))
     assert seen & ({200} if mode is GenerationMode.POSITIVE else {422})
     assert 500 not in seen

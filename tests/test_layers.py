@@ -39,12 +39,12 @@ ALLOWED = {
         "pydantic",
         "pydantic_core",
     }
-    | {"numpy", "prometheus_client", "pythonjsonlogger", "typer", "typing_extensions"},
+    | {"httptools", "numpy", "prometheus_client", "pythonjsonlogger", "typer", "typing_extensions"},
     "lectern": {"pipeline", "serving", "typer"},
 }
 LAZY = {
     "contract": {"cryptography", "model_signing"},
-    "serving": {"jinja2", "opentelemetry", "pyarrow", "rich", "sqlalchemy"},
+    "serving": {"cryptography", "jinja2", "jwt", "opentelemetry", "pyarrow", "redis", "rich", "sqlalchemy"},
 }
 """What a layer may import inside functions only: not every installation has it, or it takes long."""
 CLIENT = {"httpx", "pandas"}

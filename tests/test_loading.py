@@ -2,6 +2,7 @@
 
 import os
 import time
+from typing import Any
 
 import pytest
 
@@ -66,14 +67,19 @@ def test_a_graph_answers_in_this_process(store: Store) -> None:
     assert isinstance(served.predictor, InProcess)
     assert (served.model, served.version, served.manifest.description) == ("double", 1, "Twice x.")
     assert served.example == {"prediction": 2.0}
+    assert (served.warnings, served.trouble) == ((), "")
+    assert served.size_bytes == (store.root / "double" / "1" / onnx.FILE).stat().st_size
     assert set(model_processes(os.getpid())) <= before
 
 
-@pytest.mark.parametrize(("workers", "longest_s", "threads"), [(1, 0.0, 4), (2, 0.0, 2), (4, 0.0, 1), (1, 1.0, 1)])
+@pytest.mark.parametrize(
+    ("cores", "workers", "longest_s", "threads"),
+    [(4, 1, 0.0, 4), (4, 2, 0.0, 2), (4, 4, 0.0, 1), (4, 1, 1.0, 1), (None, 1, 0.0, 1)],
+)
 def test_a_graph_that_takes_long_may_use_the_cores_that_no_other_worker_has(
-    workers: int, longest_s: float, threads: int, store: Store, monkeypatch: pytest.MonkeyPatch
+    cores: int | None, workers: int, longest_s: float, threads: int, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
     monkeypatch.setattr("serving.predictors.ON_LOOP_S", longest_s)
     publish_graph(store, "double")
     served = loaded(store, "double", workers=workers)
@@ -136,6 +142,24 @@ def test_a_model_that_cannot_answer_its_golden_rows_is_refused(store: Store) -> 
 def test_a_model_that_cannot_answer_its_example_row_is_refused(store: Store) -> None:
     publish(store, "double", Times(2.0), signature=example(RAISES), rows={"x": [1.0]}, answers=Answers([2.0]))
     refused(store, "double", SelfTestFailed, "^The model could not answer its example row: The model raised ValueError")
+
+
+def test_a_process_that_answers_what_its_signature_has_not_is_refused(store: Store) -> None:
+    def lying(rows: Any) -> list[int]:
+        """Have the process say anything: whoever may run code in it can."""
+        from contract.formats import joblib as its_own
+
+        vars(its_own)["from_model"] = lambda *_: Answers([7] * len(rows), [[0.5, 0.5]] * len(rows))
+        return [7] * len(rows)
+
+    output = Output(task="classification", labels=(0, 1), classes=(0, 1), scores="probabilities")
+    one = Says(predict=lying, predict_proba=lambda rows: [[0.5, 0.5]] * len(rows))
+    answers = Answers([7, 7], [[0.5, 0.5]] * 2)
+    publish(store, "binary", one, signature=X.model_copy(update={"output": output}), answers=answers)
+    message = (
+        r"^The model could not answer its example row: The model answered something that does not fit its signature"
+    )
+    refused(store, "binary", SelfTestFailed, message)
 
 
 def test_decisions_keep_the_form_that_the_example_has(store: Store) -> None:

@@ -48,6 +48,10 @@ def test_a_refusal_shows_the_name_on_one_short_line() -> None:
         check_model_name("a\nb")
     with pytest.raises(NameRefused, match=r"^'x{75}…' cannot name"):
         check_model_name("x" * 1_000_000)
+    with pytest.raises(NameRefused, match=r"^'x{78}' cannot name"):
+        check_model_name("x" * 78)
+    with pytest.raises(NameRefused, match=r"^'x{75}…' cannot name"):
+        check_model_name("x" * 79)
 
 
 @given(st.text(alphabet=ENDS + "-_", min_size=1, max_size=64))

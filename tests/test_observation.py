@@ -18,6 +18,7 @@ from serving.loading import Served
 from serving.metrics import BOUNDS_S, MOST_CLASSES, MOST_FIELDS, SHEET, Batches, Counts, Sheet
 from serving.observation import Observation
 from serving.replies import Reply
+from serving.vitals import Vitals
 from tests.live import until
 
 CLASSES = Output(task="classification", labels=(0, 1), classes=("no", "yes"))
@@ -141,7 +142,7 @@ def test_of_too_many_classes_and_fields_the_first_keep_their_names() -> None:
 
 
 def test_what_is_so_at_the_moment_is_in_the_sheet() -> None:
-    predictor = SimpleNamespace(users=3, waiting=2)
+    predictor = SimpleNamespace(users=3, waiting=2, vitals=Vitals())
     seen = Observation(loaded=lambda: [cast("Served", SimpleNamespace(model="iris", version=1, predictor=predictor))])
     offer(seen, version(seen.sheet), 200, 0.1, reply("yes", "no"))
     [sheet] = seen.sheets()
@@ -181,7 +182,8 @@ def test_a_folder_that_is_gone_stops_nothing_and_is_told_of_once(
 def test_all_that_is_counted_can_be_added_up() -> None:
     total = Sheet()
     for _ in range(2):
-        one = Sheet(dropped=1, lines_dropped=2, deaths=3, damaged=4)
+        one = Sheet(dropped=1, lines_dropped=2, deaths=3, damaged=4, counted_apart=5)
+        one.refused["row_quota"] += 6
         one.routes["GET /x 2xx"] += 5
         counts = one.of("iris", 1)
         counts.requests(200, [0.001, 20.0], 7, "champion")
@@ -202,6 +204,7 @@ def test_all_that_is_counted_can_be_added_up() -> None:
     assert (found.loads, found.swaps, found.failures) == (2, 4, {"load_failed": 2})
     assert found.batches == Batches(2, 6, [0, 0, 2, *[0] * 8])
     assert (total.dropped, total.lines_dropped, total.deaths, total.damaged) == (2, 4, 6, 8)
+    assert (total.counted_apart, total.refused) == (10, {"row_quota": 12})
     assert total.routes == {"GET /x 2xx": 10}
     assert (total.gauges.in_flight, total.gauges.lag_s) == ({"iris": {1: 4}}, 0.5)
 

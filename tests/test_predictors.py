@@ -19,7 +19,8 @@ from contract.answers import Answers, Columns
 from contract.errors import DeadlineExceeded, ModelCrashed, PredictionFailed
 from contract.store import Store
 from serving.loading import load
-from serving.predictors import InChild, InProcess, Predictor
+from serving.predictor import Predictor
+from serving.predictors import InChild, InProcess
 from serving.settings import ServeSettings
 from tests.live import DIES, HANGS, RAISES, WAITS, Times, model_processes, processes, publish, publish_graph, until
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Served]:
 
 def at_length(served: Served, body: bytes) -> tuple[bytes, Answers]:
     """The long way, for one row."""
-    _, columns, many = _read(served.schema, body)
+    _, columns, many = _read(served.schema, body, math.inf)
     answers = served.predictor.answer_blocking(columns)
     return _written(served, answers, served.schema.unlike(columns), "id", None, many), answers
 
@@ -81,6 +82,9 @@ def test_it_says_what_the_long_way_says(values: Any, name: str, versions: dict[s
         b'{"x0":-101,"x1":2,"x2":3}',
         b'{"x0":1e100,"x1":2,"x2":3}',
         b'{"x0":1,"x1":2,"x2":3,"x3":4}',
+        b'{"x0":1,"x0":1,"x1":2,"x2":3}',
+        b'{"x0":1,"x1":2,"x2":3,"\\u0078\\u0032":3}',
+        b'{"x0":1,"x1":2,"x2":1e39,"x2":3}',
     ],
 )
 def test_what_is_unusual_is_left_to_the_long_way(body: bytes, versions: dict[str, Served]) -> None:

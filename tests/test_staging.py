@@ -108,6 +108,14 @@ def test_what_a_dead_process_left_an_hour_ago_is_swept_away(store: Store, dead: 
     assert stage.folder.exists()
 
 
+def test_what_is_gone_when_it_is_looked_at_keeps_nobody_from_looking_on(store: Store, dead: int) -> None:
+    gone = left(store, dead)
+    for number in range(50):  # in any order: one of them comes before it
+        (store.root / f"{PREFIX}{number}").symlink_to("nowhere")
+    sweep(store.root)
+    assert not gone.exists()
+
+
 def test_what_may_still_be_needed_stays(store: Store, dead: int) -> None:
     kept = [
         left(store, os.getpid()),  # its owner lives

@@ -25,7 +25,8 @@ from serving.running import find
 from tests.live import Unpickled, descendants, processes, publish, publish_graph, until
 
 KERNEL = {"MPLBACKEND": "agg", "JPY_PARENT_PID": "1", "JUPYTERHUB_API_TOKEN": "secret", "LECTERN_TRAIN_STAGE": "/x"}
-OTHERS = {"LECTERN_HOST": "0.0.0.0", "LECTERN_PORT": "1", "LECTERN_SOCKET": "/x/s", "LECTERN_MAX_ROWS": "7"}
+OTHERS = {"LECTERN_HOST": "0.0.0.0", "LECTERN_PORT": "1", "LECTERN_SOCKET": "/x/s", "LECTERN_KEYS": "/x/k"}
+OTHERS |= {"LECTERN_TOKEN_KEYS": "/x/p", "LECTERN_MAX_ROWS": "7"}
 
 
 @pytest.fixture(autouse=True)

@@ -11,13 +11,16 @@ from typing import Any
 
 import pytest
 
-from contract import keys
+from contract import golden, keys
+from contract.answers import Answers
+from contract.artifact import Artifact
 from contract.child import Child
 from contract.errors import (
     ArtifactError,
     ChecksumMismatch,
     KeyUnknown,
     ManifestMismatch,
+    SelfTestMismatch,
     SettingsRefused,
     SignatureInvalid,
     UnlistedFile,
@@ -27,10 +30,11 @@ from contract.limits import Limits
 from contract.manifest import MANIFEST
 from contract.signing import SIGNATURE, Signer
 from contract.store import Store
+from contract.trust import prover
 from serving.loading import Served, load
 from serving.settings import ServeSettings
-from tests.live import publish_graph, running, until
-from tests.signed import replay, signer
+from tests.live import damage, publish_graph, republish, running, until
+from tests.signed import replay, sign_again, signer
 
 UNSIGNED = r"^The version is not signed, and this server requires it: publish it with LECTERN_TRAIN_SIGNING_KEY set\.$"
 
@@ -157,6 +161,24 @@ def test_a_child_loads_under_the_manifest_that_was_verified_or_not_at_all(store:
     path.write_bytes(path.read_bytes() + b"\n")
     with pytest.raises(ChecksumMismatch, match=r"^The manifest is not the one that was verified: it was changed"):
         Child(artifact, "onnx", Limits(60, 60), warm=True)
+
+
+def test_a_version_that_is_to_be_live_has_to_be_whole_signed_and_able_to_answer(
+    store: Store, by: Signer, requiring: dict[str, Any]
+) -> None:
+    prove = prover(ServeSettings(**requiring), Limits(60, 60))
+    prove(store.artifact("times", graph(store, 2.0, by)))
+    with pytest.raises(Unsigned, match=UNSIGNED):
+        prove(store.artifact("times", graph(store, 2.0)))
+    damaged = store.artifact("times", graph(store, 2.0, by))
+    damage(damaged, "golden.json")
+    with pytest.raises(ChecksumMismatch, match=r"^golden\.json is not the file that was published"):
+        prove(Artifact(damaged.folder))
+    wrong = golden.write({"x": [1.0]}, Answers([3.0]))
+    republish(store, store.artifact("times", 1), files={golden.GOLDEN: wrong})
+    sign_again(store.artifact("times"), by)
+    with pytest.raises(SelfTestMismatch, match=r"^The model answers its golden rows otherwise than when it was fitted"):
+        prove(store.artifact("times"))
 
 
 # --- the settings

@@ -76,7 +76,7 @@ def bind(session: InferenceSession, signature: Signature, plan: Onnx) -> OneRow 
 def normalised(shares: Sequence[float]) -> list[float]:
     """Probabilities of one row without what float32 added to them: 1.0 where a hundred trees agree, not 0.9999993."""
     whole = sum(shares)
-    return [round(share / whole * 10**DECIMALS) / 10**DECIMALS for share in shares]
+    return [min(max(round(share / whole * 10**DECIMALS) / 10**DECIMALS, 0.0), 1.0) for share in shares]
 
 
 def _is_usual(output: Output) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,11 @@ from contract.formats.bound import DECIMALS, OneRow, bind
 from contract.manifest import Onnx
 from contract.signature import Field, Output, Signature
 
+LOOP = b"\x22\x04Loop"
+"""How a file says that a node is a loop, which may take as long as the rows have it take."""
+
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession, RunOptions
 
 DTYPES: dict[str, Any] = {"boolean": np.bool_, "string": np.object_, "category": np.object_}
 """Of a column in a graph; of any other field it is the graph's own number type."""
@@ -24,8 +27,10 @@ DTYPES: dict[str, Any] = {"boolean": np.bool_, "string": np.object_, "category":
 class Graph:
     """An ONNX session that answers rows."""
 
-    def __init__(self, session: InferenceSession, signature: Signature, plan: Onnx) -> None:
+    def __init__(self, session: InferenceSession, signature: Signature, plan: Onnx, *, loops: bool = False) -> None:
         self.signature = signature
+        self.loops = loops
+        """Whether some rows may take much longer than others."""
         self.dtype = np.dtype(plan.dtype)
         self._run = session.run
         self._inputs = [node.name for node in session.get_inputs()]  # in order; the converter respells some names
@@ -39,7 +44,14 @@ class Graph:
         """Answers one row of numbers faster; see `bind`, which asks the graph a row of zeros."""
         return self._bind()
 
-    def answer(self, columns: Columns) -> Answers:
+    def stoppable(self) -> tuple[Callable[[Columns], Answers], Callable[[], None]]:
+        """What answers rows once, and what has it stop in the middle, from another thread."""
+        from onnxruntime import RunOptions
+
+        options = RunOptions()
+        return partial(self.answer, options=options), partial(setattr, options, "terminate", True)
+
+    def answer(self, columns: Columns, options: RunOptions | None = None) -> Answers:
         """Answer n rows.
 
         Raises:
@@ -47,7 +59,7 @@ class Graph:
         """
         output = self.signature.output
         try:
-            found = self._run(None, self._feed(columns))  # a net has scores alone
+            found = self._run(None, self._feed(columns), options)  # a net has scores alone
             scores = None
             if output.scores:
                 scores = _shares(found[-1]) if output.scores == "probabilities" else _decisions(found[-1], output)
@@ -82,7 +94,7 @@ def _shares(found: Any) -> Any:
     if found.dtype != np.float32 or found.ndim == 1 or found.shape[1] == 1:
         return found
     shares = found.astype(np.float64)
-    return (shares / shares.sum(axis=1, keepdims=True)).round(DECIMALS)
+    return (shares / shares.sum(axis=1, keepdims=True)).round(DECIMALS).clip(0.0, 1.0)
 
 
 def _decisions(found: Any, output: Output) -> Any:

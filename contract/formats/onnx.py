@@ -14,7 +14,7 @@ from typing import Any, Literal
 from contract.errors import FormatMismatch
 from contract.formats import boosters, modules
 from contract.formats.chain import Chain, parts
-from contract.formats.graph import Graph
+from contract.formats.graph import LOOP, Graph
 from contract.manifest import Manifest, Onnx
 from contract.signature import Signature
 
@@ -115,7 +115,7 @@ def load(content: bytes, manifest: Manifest, threads: int = 1) -> Graph:
         raise FormatMismatch(f"{FILE} is not a graph that ONNX Runtime can run ({type(error).__name__}).") from error
     if len(session.get_inputs()) != (1 if plan.layout == "matrix" else len(manifest.signature.inputs)):
         raise FormatMismatch(f"{FILE} does not take the inputs of the signature.")
-    return Graph(session, manifest.signature, plan)
+    return Graph(session, manifest.signature, plan, loops=LOOP in content)
 
 
 def _steps(chain: Chain) -> list[Any]:

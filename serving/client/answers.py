@@ -34,7 +34,9 @@ def from_documents(documents: Sequence[dict[str, Any]], output: Output) -> pd.Da
         if head == "prediction" and output.task == "multilabel":
             return [BETWEEN.join(map(as_key, labels)) for labels in found]
         if dot:
-            place = int(key) if head == "prediction" and not output.names else key
+            if head != "prediction":  # a service may tell the largest of them only
+                return [each.get(key) for each in found]
+            place = key if output.names else int(key)
             found = [each[place] for each in found]
         return spelled(found, output) if head == "prediction" else found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -143,13 +144,14 @@ class Connection:
 
         def identify(request: httpx.Request) -> None:  # so that the key stands in no header that a repr shows
             if secret := self._key.get_secret_value():
-                request.headers["X-API-Key"] = secret
+                request.headers["Authorization"] = f"Bearer {secret}"
 
         return httpx.Client(
             base_url=self.place.url,
             timeout=httpx.Timeout(self._timeout_s, connect=min(self._timeout_s, _CONNECT_S)),
             transport=httpx.HTTPTransport(uds=self.place.socket) if self.place.socket else None,
             trust_env=not self.place.local,
+            verify=ssl.create_default_context() if "SSL_CERT_FILE" in os.environ else True,  # this machine's, too
             event_hooks={"request": [identify]},
         )
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import httpx
 
 _MOST_SHOWN = 3
+_UNKNOWN = 401
 _MORE = re.compile(r" There (?:is|are) (\d+) more errors?\.$")
 
 
@@ -61,6 +62,8 @@ def named(text: str, row: int, labels: Labels | None) -> str:
 
 def _message(document: Mapping[str, Any], errors: Sequence[Mapping[str, Any]], labels: Labels | None) -> str:
     detail: str = document["detail"]
+    if document["status"] == _UNKNOWN:
+        return f"{detail} From a notebook: `Client(key=…)`, or LECTERN_API_KEY."
     if not errors:
         return f"{detail} (request {document['request_id']})" if document["status"] >= 500 else detail
     told = [

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from contract.errors import LogUnavailable
+from serving.breathing import rest_s
 from serving.metrics import LogCounts
 from serving.prediction_log.place import Place
 from serving.prediction_log.rows import LoggedRow
@@ -29,6 +30,8 @@ LOOK_AFTER_S = 10.0
 """When a log is opened that has no row to write: what is too old goes all the same."""
 STOP_S = 3.0
 """How long the end of the service waits for what is left."""
+_FEW_ROWS = 4 * BATCH_ROWS
+"""While no more than these wait, requests go first."""
 _LEAST_PAUSE_S, _MOST_PAUSE_S = 0.1, 2.0
 _PRUNE_EVERY_S = 3600.0
 _MOST_COUNTS = 1_000
@@ -139,7 +142,7 @@ class Drain:
 
         rows = [item for item in items if not isinstance(item, str)]
         try:
-            kept = write(database, rows, [item for item in items if isinstance(item, str)])
+            kept = write(database, rows, [item for item in items if isinstance(item, str)], self._rest)
             if not database.is_there:  # what was written went with the file
                 raise LogUnavailable("its file is gone")
             refused = 0
@@ -156,6 +159,10 @@ class Drain:
                 self._counts.dropped += refused
                 self._counts.withheld += len(rows) - kept - refused
                 self._batch = self._batch[len(items) :]
+
+    def _rest(self, worked_s: float) -> None:
+        if not self._stopping.is_set():
+            time.sleep(rest_s(worked_s, urgent=self.waiting > _FEW_ROWS))
 
     def _open(self) -> Database:
         from serving.prediction_log.database.opening import opened

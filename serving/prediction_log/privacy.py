@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from contract.errors import LogUnavailable
+from serving.access.caller import Caller
 from serving.prediction_log.place import Place
 
 Policy = Literal["none", "hash", "full"]
@@ -46,6 +47,12 @@ class Privacy:
     def subject(self, name: bytes) -> str:
         """What stands for the person or thing that a request was about, by the bytes of its name."""
         return self._hash(name, b"subject")
+
+    def name(self, caller: Caller) -> str | None:
+        """What is kept of who asks: a key's name, which an operator gave it; a token's subject may be a person."""
+        if self.policy == "none":
+            return None
+        return self.caller(caller.name) if caller.personal else caller.name
 
     def _caller(self, address: str) -> str | None:
         """What is kept of the address that a request came from."""

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, to_json
 
 from contract.signature import as_key
+from serving.access.caller import caller_of
 from serving.loading import Served
 from serving.observed import Observed
 from serving.prediction_log.privacy import Privacy
@@ -54,7 +55,8 @@ class Rows:
         version = self._versions.get((model, number)) or self._prepared(served)
         named, client = one.header(SUBJECT_HEADER), one.scope.get("client")
         subject = privacy.subject(named.encode("latin-1")) if named else None
-        caller = privacy.caller(client[0]) if client else None
+        caller = privacy.name(known) if (known := caller_of(one.scope)) and known.name else None
+        caller = caller or (privacy.caller(client[0]) if client else None)
         at, latency_us = int((began_at + one.ended) * 1e6), int(one.seconds * 1e6)
         ids, rows, values, scores = reply.ids, reply.rows, reply.answers.values, reply.answers.scores
         inputs, hashed, unlike = version.inputs, version.hashed, reply.unlike
@@ -91,6 +93,7 @@ class _Version:
         names = sorted(field.name for field in signature.inputs if not field.sensitive)
         self._classes = tuple(map(as_key, signature.output.classes))
         self._form = f"{{{','.join(f'{_text(name)}:%r' for name in self._classes)}}}"
+        self._rounding = served.replies.rounding
         self.inputs: Callable[[Row], str] | None = None
         self.hashed: Callable[[Row], str] | None = None
         if privacy.policy == "full":
@@ -100,7 +103,11 @@ class _Version:
             self.hashed = lambda row: hashed(_json(values(row)))
 
     def scores(self, scores: list[float]) -> str:
-        """The scores of a row by class; as they are where there is one in all."""
+        """What was told of the scores of a row, by class; as they are where there is one in all."""
+        if self._rounding is not None:
+            told = self._rounding.all(scores)
+            by_class = {name: score for name, score in zip(self._classes, told, strict=False) if score is not None}
+            return written(by_class if len(scores) == len(self._classes) else told)
         if len(scores) != len(self._classes):
             return written(scores)
         text = self._form % tuple(scores)

@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError, from_json
 
 from serving.problems import MAX_ERRORS, FieldError, Problem
+from serving.wellformed import check_depth, parsed, read_closely
 
 ID = "^[0-9a-f]{20,32}(-(0|[1-9][0-9]{0,17}))?$"
 """How the ids of predictions look."""
@@ -64,10 +65,11 @@ class Feedback(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     id: str = Field(pattern=ID, description="the `id` of the prediction, as its answer had it")
-    truth: Annotated[JsonValue, AfterValidator(_sound)] = Field(
-        description="what was true, in the form of the model's predictions: a class, a number, a list of them",
-        json_schema_extra={"type": ["boolean", "number", "string", "array", "object"]},
-    )
+    truth: Annotated[
+        JsonValue,
+        AfterValidator(_sound),
+        WithJsonSchema({"type": ["boolean", "number", "string", "array", "object"]}),
+    ] = Field(description="what was true, in the form of the model's predictions: a class, a number, a list of them")
     at: Annotated[str, AfterValidator(_moment), WithJsonSchema({"type": "string", "format": "date-time"})] | None = (
         Field(
             None,
@@ -94,11 +96,10 @@ def read(body: bytes, kind: str, max_rows: int) -> list[Feedback]:
     try:
         if kind == CSV:
             return adapter.validate_python(_table(body, max_rows))
-        return adapter.validate_json(body) if many else [Feedback.model_validate_json(body)]
+        document = _document(body, max_rows)
+        return adapter.validate_python(document) if many else [Feedback.model_validate(document)]
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False, include_context=True)
-        if details[0]["type"] == "json_invalid":
-            raise Problem(400, "invalid_json", f"The body is not JSON: {details[0]['ctx']['error']}.") from None
         raise refusal([_told(detail, max_rows, many=many) for detail in details]) from None
 
 
@@ -117,6 +118,26 @@ def misfit(field: str, row: int | None, code: str, wanted: str) -> FieldError:
     return FieldError(field=field, code=code, message=f"'{field}'{where} {wanted}.", row=row)
 
 
+def _document(body: bytes, max_rows: int) -> Any:
+    """The document in a body, whose entries have no field that is unknown: there could be a million of them."""
+    if not body.strip():
+        return None
+    parsed(body)
+    check_depth(body)
+    document = read_closely(body)
+    many = isinstance(document, list)
+    for number, entry in enumerate(document[:max_rows] if many else [document]):
+        if isinstance(entry, dict) and entry.keys() - Feedback.model_fields.keys():
+            raise refusal([_unknown(number if many else None)])
+    return document
+
+
+def _unknown(row: int | None) -> FieldError:
+    where = "" if row is None else f" in row {row}"
+    told = f"There is an unknown field{where}; feedback has {', '.join(Feedback.model_fields)}."
+    return FieldError(field="", code="unknown_field", message=told, row=row)
+
+
 def _told(detail: ErrorDetails, max_rows: int, *, many: bool) -> FieldError:
     place: list[Any] = list(detail["loc"])
     row = place.pop(0) if many and place else None
@@ -129,9 +150,6 @@ def _told(detail: ErrorDetails, max_rows: int, *, many: bool) -> FieldError:
             return FieldError(field="", code="no_rows", message="The list is empty.")
         case "missing":
             return FieldError(field=field, code="missing", message=f"The field '{field}' is missing{where}.", row=row)
-        case "extra_forbidden":
-            told = f"There is an unknown field{where}; feedback has {', '.join(Feedback.model_fields)}."
-            return FieldError(field="", code="unknown_field", message=told, row=row)
         case "string_pattern_mismatch":
             return misfit(field, row, "invalid_id", "must be the id of a prediction, as its answer had it")
         case _ if not field:

@@ -131,6 +131,8 @@ def _chance(scores: str | None, true: Any, output: Output) -> float | None:
         return None
     try:
         shares = from_json(scores)
+        if len(shares) < len(output.classes):  # the others were not told, and are not in the log
+            return None
         return float(shares[as_key(true)] / sum(shares.values()))
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):  # it was cut when it was logged
         return None

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
-from starlette.requests import ClientDisconnect
 
 from contract.errors import LecternError
 from contract.manifest import Manifest
 from contract.signature import Output
+from serving.access.caller import Caller, caller_of
+from serving.access.sight import may_predict
+from serving.bodies import whole
 from serving.models import vary
-from serving.negotiation import too_large
 from serving.pages.rendering import PAGE, page, wants_page
 from serving.problems import MEDIA_TYPE, Problem
 from serving.quality import keeping
@@ -67,12 +69,13 @@ def create_quality(registry: Registry) -> APIRouter:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in (JSON, CSV):
             raise Problem(415, "unsupported_media_type", f"Send {JSON} or {CSV}, and say so in `Content-Type`.")
-        body = await _body(request, settings.max_body_bytes)
+        body = await whole(request, settings.max_body_bytes)
 
         def kept() -> Taken:
             entries = read(body, kind, settings.max_rows)
             with access.writing() as connection:
-                return take(connection, entries, output_of, many=kind == CSV or body.lstrip()[:1] == b"[")
+                many = kind == CSV or body.lstrip()[:1] == b"["
+                return take(connection, entries, partial(output_of, caller_of(request.scope)), many=many)
 
         return await writers.take(kept)
 
@@ -101,7 +104,9 @@ def create_quality(registry: Registry) -> APIRouter:
         document = await readers.take(found)
         return page(request, "quality.html", **facts(document)) if wants_page(request) else document
 
-    def output_of(model: str, version: int) -> Output | None:
+    def output_of(caller: Caller | None, model: str, version: int) -> Output | None:
+        if not may_predict(caller, model):
+            raise Problem(403, "forbidden", "A prediction is of a model that you have no right to predict.")
         found = manifest_of(model, version)
         return None if found is None else found.signature.output
 
@@ -115,25 +120,6 @@ def create_quality(registry: Registry) -> APIRouter:
             return None
 
     return router
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    """The whole body, of at most `limit` bytes.
-
-    Raises:
-        Problem: it is larger, encoded, or not whole.
-    """
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise Problem(415, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")
-    body = bytearray()
-    try:
-        async for part in request.stream():
-            body += part
-            if len(body) > limit:
-                raise too_large(limit)
-    except ClientDisconnect:
-        raise Problem(400, "incomplete", "The body has no end.") from None
-    return bytes(body)
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -27,7 +27,7 @@ def read(file: BinaryIO, schema: RequestSchema, limit: int) -> Iterator[Chunk]:
 
     begin = file.peek(len(_FILE))[: len(_FILE)] if isinstance(file, io.BufferedReader) else b""
     if isinstance(file, io.BufferedReader) and not begin:
-        raise refusal("no_rows", f"The body is empty; {schema.hint}.")
+        raise refusal("no_rows", f"The body is empty; {schema.refusals.hint}.")
     if begin == _FILE and not file.seekable():
         told = "The body is an Arrow file, which cannot be read from its beginning; send an Arrow stream."
         raise Problem(400, "invalid_arrow", told)
@@ -43,7 +43,7 @@ def read(file: BinaryIO, schema: RequestSchema, limit: int) -> Iterator[Chunk]:
         yield from chunks(batches, batch, first)
         first += batch.num_rows
     if not first:
-        raise refusal("no_rows", f"The body has no rows; {schema.hint}.")
+        raise refusal("no_rows", f"The body has no rows; {schema.refusals.hint}.")
 
 
 def chunks(batches: Batches, batch: pa.RecordBatch, first: int) -> Iterator[Chunk]:

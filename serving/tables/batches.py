@@ -34,10 +34,12 @@ class Batches:
         Raises:
             Problem: they are not those of the signature.
         """
-        if problem := schema.check_names(names):
+        if problem := schema.refusals.check_names(names):
             raise problem
         self._schema = schema
-        self._columns = [_Column(field, names.index(field.name)) for field in schema.signature.inputs]
+        self._columns = [
+            _Column(field, names.index(field.name), schema.max_text_chars) for field in schema.signature.inputs
+        ]
         self._whole = all(column.whole for column in self._columns)
 
     def chunk(self, batch: pa.RecordBatch, first: int) -> Chunk:
@@ -72,9 +74,10 @@ class Batches:
 class _Column:
     """Checks one field as a whole column."""
 
-    def __init__(self, field: Field, index: int) -> None:
+    def __init__(self, field: Field, index: int, longest: int | None) -> None:
         self.field = field
         self.index = index
+        self._longest = longest
         texts = all(isinstance(level, str) for level in field.levels or ())
         kinds = {"float": self._numbers, "integer": self._numbers, "boolean": self._flags}
         self._read = kinds.get(field.type) or partial(self._texts, frozenset(field.levels or ()))
@@ -123,6 +126,8 @@ class _Column:
         numbers = from_numbers(encoded.indices)
         choices = np.array([*encoded.dictionary.to_pylist(), None], dtype=object)
         if numbers is None or None in choices[:-1]:
+            return None
+        if self._longest and any(len(choice) > self._longest for choice in choices[:-1]):
             return None
         places, valid = numbers
         if valid is not None:

@@ -13,6 +13,7 @@ from contract.answers import Answers, ArrayAnswers
 from contract.errors import PredictionFailed
 from contract.signature import Field, Output, Scalar, as_key
 from serving.loading import Served
+from serving.rounding import Rounding
 from serving.tables.chunk import Chunk
 
 Kind = Literal["float", "integer", "unsigned", "boolean", "string"]
@@ -129,10 +130,12 @@ class Layout:
                 places = np.array([self._place[value] for value in answers.values], dtype=np.intp)
             if answers.scores is not None:
                 scores = np.array(answers.scores, dtype=np.float64)
+        rounding = self._replies.rounding
         if "confidence" in example:
-            found.append(scores[np.arange(len(scores)), places])
+            confidence = scores[np.arange(len(scores)), places]
+            found.append(confidence if rounding is None else [rounding.one(share) for share in confidence.tolist()])
         if example.keys() & {"score", "probabilities", "scores"}:
-            found += list(scores.T)
+            found += list(scores.T) if rounding is None else _told(scores.tolist(), rounding)
         if len(found) != len(predicted(output, example)):
             raise ValueError("not a column for each number")
         return found
@@ -153,8 +156,13 @@ def predicted(output: Output, example: Mapping[str, Any]) -> list[Column]:
         found = [Column("prediction", kind)]
     found += [Column(name, "float") for name in ("confidence", "score") if name in example]
     for name in ("probabilities", "scores"):
-        found += [Column(f"{name}.{key}", "float") for key in example.get(name, ())]
+        found += [Column(f"{name}.{as_key(value)}", "float") for value in output.classes if name in example]
     return found
+
+
+def _told(scores: list[list[float]], rounding: Rounding) -> list[list[float | None]]:
+    """What is told of scores, by column."""
+    return [list(column) for column in zip(*map(rounding.all, scores), strict=True)]
 
 
 def spelled(values: Sequence[Any], output: Output) -> list[Any]:

@@ -25,7 +25,7 @@ def read(file: BinaryIO, schema: RequestSchema, limit: int) -> Iterator[Chunk]:
             yield checked(*schema.check_lines(some, first), first, schema)
             first += len(some)
     if not first:
-        raise refusal("no_rows", f"The body is empty; {schema.hint}, one JSON object a line.")
+        raise refusal("no_rows", f"The body is empty; {schema.refusals.hint}, one JSON object a line.")
 
 
 def _batches(file: BinaryIO, limit: int) -> Iterator[list[bytes]]:

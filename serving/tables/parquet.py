@@ -31,7 +31,7 @@ def read(file: BinaryIO, schema: RequestSchema, limit: int) -> Iterator[Chunk]: 
         if not file.seekable():
             file = _whole(file, opened.enter_context(tempfile.TemporaryFile()))
         if not file.read(1):
-            raise refusal("no_rows", f"The body is empty; {schema.hint}.")
+            raise refusal("no_rows", f"The body is empty; {schema.refusals.hint}.")
         with damaged("Parquet file", "invalid_parquet", 0):
             table = pq.ParquetFile(file, pre_buffer=False, buffer_size=_BLOCK_BYTES)
         batches = Batches(schema, table.schema_arrow.names)
@@ -46,7 +46,7 @@ def read(file: BinaryIO, schema: RequestSchema, limit: int) -> Iterator[Chunk]: 
             yield from chunks(batches, batch, first)
             first += batch.num_rows
         if not first:
-            raise refusal("no_rows", f"The body has no rows; {schema.hint}.")
+            raise refusal("no_rows", f"The body has no rows; {schema.refusals.hint}.")
 
 
 def _whole(file: BinaryIO, copy: Any) -> BinaryIO:

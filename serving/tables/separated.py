@@ -28,8 +28,8 @@ def read(file: BinaryIO, schema: RequestSchema, limit: int) -> Iterator[Chunk]:
     table = csv.reader(lines, strict=True)
     header = _next(table, "The header")
     if not header:
-        raise refusal("no_rows", f"The body is empty; {schema.hint}, below a header with these names.")
-    if problem := schema.check_names(header):
+        raise refusal("no_rows", f"The body is empty; {schema.refusals.hint}, below a header with these names.")
+    if problem := schema.refusals.check_names(header):
         raise problem
     columns = parsers(schema.signature, header)
     records = _records(table, len(header), lines)
@@ -37,7 +37,7 @@ def read(file: BinaryIO, schema: RequestSchema, limit: int) -> Iterator[Chunk]:
     while True:
         cells, problem = _some(records)
         if not (first or cells or problem):
-            raise refusal("no_rows", f"The body has a header and no rows; {schema.hint}.")
+            raise refusal("no_rows", f"The body has a header and no rows; {schema.refusals.hint}.")
         values = [parse(column) for parse, column in zip(columns, zip(*cells, strict=True), strict=False)]
         rows, wrong = schema.check([dict(zip(header, row, strict=True)) for row in zip(*values, strict=True)], first)
         yield checked(rows, wrong or problem, first, schema)

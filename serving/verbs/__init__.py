@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from serving.verbs import deploying, keys, log, pruning, scoring, serving
+from serving.verbs import deploying, keys, log, pruning, scoring, serving, signing
 from serving.verbs.base import app
 
-__all__ = ["app", "deploying", "keys", "log", "pruning", "scoring", "serving"]
+__all__ = ["app", "deploying", "keys", "log", "pruning", "scoring", "serving", "signing"]

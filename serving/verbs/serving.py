@@ -21,12 +21,14 @@ def serve(
     workers: Annotated[int | None, typer.Option(help="Server processes.", show_default=False)] = None,
     model: Annotated[str | None, typer.Option(help="Model behind /predict.", show_default=False)] = None,
     store: StoreOption = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Let anybody ask where others reach it.")] = False,
     settings: Annotated[bool, typer.Option("--settings", help="Print every setting and where it comes from.")] = False,
 ) -> None:
     """Serve the champion of every model; what is promoted answers within a second."""
     with told():
         address = {"host": host, "port": port, "socket": socket}
-        found = ServeSettings.read(os.environ, **address, workers=workers, default_model=model, store=store)
+        others = {"workers": workers, "default_model": model, "store": store, "insecure": insecure or None}
+        found = ServeSettings.read(os.environ, **address, **others)
         if settings:
             for name, value, source, description in found.table(os.environ):
                 print(f"{name:<28} {value:<16} {source:<13} {description}")

@@ -12,7 +12,8 @@ const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 // A shell takes no argument of more than 128 KiB.
 const argument = (text) => (text.length < MOST_LETTERS ? quoted(text) : `@- <<'ROW'\n${text}\nROW`);
 
-export function snippets({ base, path, model, address, row }) {
+// Where the service asks for a key, a program finds it in LECTERN_API_KEY, and a page of the service's own need not send it.
+export function snippets({ base, path, model, address, locked, row }) {
   const socket = address.startsWith("unix:") && address.slice(5);
   const reached = socket ? "http://localhost" : address || base;
   const version = path.match(/\/versions\/([0-9]+)\//)?.[1];
@@ -21,10 +22,11 @@ export function snippets({ base, path, model, address, row }) {
     curl: [
       `curl -X POST ${socket ? `--unix-socket ${quoted(socket)} ` : ""}${quoted(`${reached}/${path}`)} \\`,
       "  -H 'Content-Type: application/json' \\",
+      ...(locked ? ['  -H "Authorization: Bearer $LECTERN_API_KEY" \\'] : []),
       `  -d ${argument(spaced(row))}`,
     ].join("\n"),
     Python: [
-      "from serving.client import Client",
+      `from serving.client import Client${locked ? "  # which sends the key in LECTERN_API_KEY" : ""}`,
       "",
       `model = Client(${JSON.stringify(address || base)}).model(${which})`,
       `model.predict(${spaced(python(row))})`,

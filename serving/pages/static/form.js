@@ -24,9 +24,9 @@ function row() {
 }
 
 function showCode() {
-  const { model, path, address } = form().dataset;
+  const { model, path, address, locked } = form().dataset;
   const base = new URL(form().dataset.root, location.href).href.replace(/\/$/, "");
-  const found = snippets({ base, path, model, address, row: row() });
+  const found = snippets({ base, path, model, address, locked: locked !== undefined, row: row() });
   for (const place of document.querySelectorAll("[data-code]")) place.textContent = found[place.dataset.code];
 }
 

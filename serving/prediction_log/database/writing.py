@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from itertools import chain
+from time import thread_time
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, text, true, update
@@ -14,7 +15,7 @@ from serving.prediction_log.database.engine import Database
 from serving.prediction_log.database.tables import ERASURES, FIELD_COUNTS, PREDICTIONS
 from serving.prediction_log.rows import AT, COLUMNS, SUBJECT, LoggedRow
 
-_AT_ONCE = 50
+_AT_ONCE = 100
 """Rows in one statement. Each statement lets other threads run and has to wait until they let it, so few are better."""
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 _ABANDONED = (
@@ -24,7 +25,12 @@ _ABANDONED = (
 )
 
 
-def write(database: Database, rows: Sequence[LoggedRow], abandoned: Iterable[str] = ()) -> int:
+def write(
+    database: Database,
+    rows: Sequence[LoggedRow],
+    abandoned: Iterable[str] = (),
+    rest: Callable[[float], object] = lambda _: None,
+) -> int:
     """Write rows, and mark those of streams that were abandoned; return how many of the rows are in the log now.
 
     The others are of subjects that were erased after they were answered.
@@ -33,6 +39,7 @@ def write(database: Database, rows: Sequence[LoggedRow], abandoned: Iterable[str
         database: the log.
         rows: the rows; one that is there already stays as it is.
         abandoned: the ids of requests whose callers left before their streams had ended.
+        rest: called between statements with the seconds of processor time that the last one took.
 
     Raises:
         LogUnavailable: nothing was written, or nobody knows; it can be done again.
@@ -42,8 +49,9 @@ def write(database: Database, rows: Sequence[LoggedRow], abandoned: Iterable[str
         rows = _without_erased(connection, rows)
         placeholder = "?" if database.is_sqlite else "%s"
         for begin in range(0, len(rows), _AT_ONCE):
-            some = rows[begin : begin + _AT_ONCE]
+            began, some = thread_time(), rows[begin : begin + _AT_ONCE]
             connection.exec_driver_sql(_insert(len(some), placeholder), tuple(chain.from_iterable(some)))
+            rest(thread_time() - began)
         if marks := [{"first": f"{name}-", "after": f"{name}."} for name in abandoned]:  # "." is what follows "-"
             connection.execute(_ABANDONED, marks)
     return len(rows)

@@ -1,0 +1,35 @@
+"""Credentials: what a request shows of who asks, before anybody knows whether it is worth anything."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from collections.abc import Iterable
+
+MOST_BYTES = 8 << 10
+"""Longest header that is looked at."""
+
+
+def shown(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """The key or token of a request, be it a bearer's or a browser's password; None where there is not exactly one."""
+    found = None
+    for name, value in headers:
+        if name == b"authorization":
+            if found is not None:
+                return None
+            found = value
+    if found is None or len(found) > MOST_BYTES:
+        return None
+    scheme, _, rest = found.partition(b" ")
+    read = _SCHEMES.get(scheme.lower())
+    return (read(rest) if read else b"") or None
+
+
+def _password(encoded: bytes) -> bytes:
+    """The password of a user who may be called anything, as browsers send it."""
+    try:
+        return b64decode(encoded.strip(b" "), validate=True).partition(b":")[2]
+    except ValueError:
+        return b""
+
+
+_SCHEMES = {b"bearer": lambda rest: rest.strip(b" "), b"basic": _password}

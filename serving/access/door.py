@@ -1,0 +1,222 @@
+"""The door: every request that is not open to all goes through it, and says who asks, or goes no further.
+
+where only this machine gets in, and nothing is set → no door; elsewhere → keys, tokens, or `LECTERN_INSECURE` in so
+many words
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from starlette.types import Scope
+
+from contract.errors import SettingsRefused
+from serving.access.caller import ALL, CALLER, Caller, Right, granted
+from serving.access.credentials import shown
+from serving.access.keys import PREFIX, find
+from serving.limiting.charging import RATES
+from serving.negotiation import prefers
+from serving.problems import Problem
+
+if TYPE_CHECKING:
+    from serving.access.followed import Followed
+    from serving.access.keys import Keyring
+    from serving.access.rules import Asked
+    from serving.access.tokens import Tokens
+    from serving.limiting.rates import Rates
+    from serving.metrics import Sheet
+    from serving.settings import ServeSettings
+
+LOOK_EVERY_S = 0.5
+"""How often the files are looked at, so that what is revoked opens nothing two seconds later."""
+_ANYBODY = granted({ALL: ("admin",)})
+_WAYS = (
+    "Make a key for each caller with `lectern keys add NAME --scope predict`, or say that anybody may ask: "
+    "`--insecure` (LECTERN_INSECURE=true)."
+)
+_UNKNOWN = (
+    "This service answers callers that it knows. Send a key as `Authorization: Bearer KEY`; "
+    "who runs the service makes one with `lectern keys add`."
+)
+
+
+class Door:
+    """Finds out who asks, and whether they may. Only the event loop goes through."""
+
+    def __init__(
+        self, keys: Followed[Keyring] | None = None, tokens: Tokens | None = None, rates: Rates | None = None
+    ) -> None:
+        """Hang a door.
+
+        Args:
+            keys: those of callers.
+            tokens: what checks those of callers.
+            rates: how often somebody may ask.
+        """
+        self.locked = keys is not None or tokens is not None
+        """Whether who asks has to say who that is."""
+        self._keys, self._tokens, self._rates = keys, tokens, rates
+        self._counting = rates if rates and rates.of_requests else None
+        self._files: list[Followed[Any]] = [file for file in (keys, tokens and tokens.keys) if file]
+        self._stopping = threading.Event()
+
+    @classmethod
+    def of(cls, settings: ServeSettings, sheet: Sheet | None = None) -> Door | None:
+        """The door that the settings ask for; None where everybody may do everything as often as they like.
+
+        What asks too often is counted on a `sheet`.
+
+        Raises:
+            SettingsRefused: they ask for none where there has to be one, or contradict each other.
+            AccessRefused: what they name cannot be used.
+        """
+        from serving.limiting.rates import Rates
+
+        keys, tokens = _keys(settings), _tokens(settings)
+        rates = Rates.of(settings, sheet, keyed=keys is not None or tokens is not None)
+        return cls(keys, tokens, rates) if keys or tokens or rates else None
+
+    @property
+    def trouble(self) -> str:
+        """What an operator should know."""
+        told = [file.trouble for file in self._files] + [self._rates.trouble if self._rates else ""]
+        return " ".join(filter(None, told))
+
+    def start(self) -> None:
+        """Begin to follow the files."""
+        if self._files:
+            threading.Thread(target=self._follow, name="lectern-keys", daemon=True).start()
+
+    def stop(self) -> None:
+        """Follow them no more."""
+        self._stopping.set()
+
+    async def enter(self, scope: Scope, right: Right, model: str) -> Caller:
+        """Let a caller in who may do something with a model, and keep in the scope who it is.
+
+        Raises:
+            Problem: it is not known who asks (401), they may not (403), or ask too often (429).
+        """
+        caller = self._caller(scope) or await self._turn_away(scope)
+        if not caller.may(right, model):
+            raise _forbidden(right, model)
+        scope[CALLER] = caller
+        if self._counting is not None:
+            scope[RATES] = self._counting
+            await self._counting.enter(caller, model)
+        return caller
+
+    def passes(self, scope: Scope, model: str) -> bool:
+        """Let a caller in who may have rows of a model answered, if that takes no waiting; else nothing happens."""
+        caller = self._caller(scope)
+        if caller is None or not caller.may("predict", model):
+            return False
+        if self._counting is not None:
+            if not self._counting.admits(caller):
+                return False
+            scope[RATES] = self._counting
+        scope[CALLER] = caller
+        return True
+
+    async def admit(self, scope: Scope, asked: Asked) -> Caller:
+        """The same for a request of any kind.
+
+        Raises:
+            Problem: it is not known who asks (401), they may not (403), or ask too often (429).
+        """
+        caller = self._caller(scope) or await self._turn_away(scope)
+        if not asked.allows(caller):
+            raise _forbidden(asked.right, asked.model)
+        scope[CALLER] = caller
+        if self._counting is not None:
+            scope[RATES] = self._counting
+            await self._counting.enter(caller, asked.model, rows=int(asked.predicts))
+        return caller
+
+    async def _turn_away(self, scope: Scope) -> NoReturn:
+        """Count who showed something that is nobody's.
+
+        Raises:
+            Problem: always; 429 from somebody who tried too often, else 401.
+        """
+        if self._rates is not None and any(name == b"authorization" for name, _ in scope["headers"]):
+            await self._rates.failed(_address(scope))
+        raise _unknown(scope)
+
+    def _caller(self, scope: Scope) -> Caller | None:
+        """Who asks; None where it is nobody who is known."""
+        if not self.locked:
+            return Caller("", _address(scope), _ANYBODY)
+        credential = shown(scope["headers"])
+        if credential is None:
+            return None
+        if credential.startswith(PREFIX):
+            key = find(credential, self._keys.value, time.time()) if self._keys else None
+            return Caller(key.name, _address(scope), key.rights) if key else None
+        subject = self._tokens.find(credential, time.time()) if self._tokens else None
+        return Caller(subject.name, _address(scope), subject.rights, personal=True) if subject else None
+
+    def _follow(self) -> None:
+        while not self._stopping.wait(LOOK_EVERY_S):
+            for file in self._files:
+                file.look()
+
+
+def _keys(settings: ServeSettings) -> Followed[Keyring] | None:
+    if settings.insecure and (settings.keys or settings.tokens):
+        raise SettingsRefused("LECTERN_INSECURE lets anybody ask, and keys or tokens are set: leave out one of them.")
+    if not settings.locked or (settings.keys is None and settings.tokens):
+        return None
+    from serving.access.followed import Followed
+    from serving.access.key_file import keyring, usual_file
+
+    path = settings.keys or usual_file()
+    if not path.exists() and not settings.local:
+        raise SettingsRefused(f"On {settings.host} others reach this service, and nobody has a key yet. {_WAYS}")
+    found: Followed[Keyring] = Followed(path, keyring, {})
+    if not any(time.time() < key.until for key in found.value.values()) and not settings.tokens:
+        raise SettingsRefused(f"{path} has no key that is valid, so nobody could ask. {_WAYS}")
+    return found
+
+
+def _tokens(settings: ServeSettings) -> Tokens | None:
+    if settings.token_secret and settings.token_keys:
+        raise SettingsRefused(
+            "LECTERN_TOKEN_SECRET and LECTERN_TOKEN_KEYS are both set: tokens are of one family, leave out the other."
+        )
+    path = settings.token_secret or settings.token_keys
+    if path is None:
+        return None
+    if not settings.token_audience or not settings.token_issuer:
+        raise SettingsRefused(
+            "Tokens say by whom and for whom they are: set LECTERN_TOKEN_ISSUER and LECTERN_TOKEN_AUDIENCE."
+        )
+    from serving.access.followed import Followed
+    from serving.access.token_keys import read_public, read_secret
+    from serving.access.tokens import Tokens, need_jwt
+
+    need_jwt()
+    read = read_secret if settings.token_secret else read_public
+    return Tokens(Followed(path, read, ()), settings.token_audience, settings.token_issuer)
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
+def _unknown(scope: Scope) -> Problem:
+    """The same for whatever is wrong; a page makes the browser ask for the key."""
+    accept = b",".join(value for name, value in scope["headers"] if name == b"accept").decode("latin-1")
+    page = scope["method"] == "GET" and prefers(accept, "text/html", "application/json")
+    asks = 'Basic realm="lectern", charset="UTF-8"' if page else 'Bearer realm="lectern"'
+    return Problem(401, "unknown_caller", _UNKNOWN, headers={"www-authenticate": asks, "cache-control": "no-store"})
+
+
+def _forbidden(right: Right, model: str) -> Problem:
+    """The same whether there is such a model or not."""
+    which = "all models" if model == ALL else "this model"
+    told = f"Your key or token does not give the right to {right} {which}; who runs the service can change that."
+    return Problem(403, "forbidden", told)

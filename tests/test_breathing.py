@@ -1,0 +1,22 @@
+"""serving.breathing: threads beside the event loop leave it most of the time, and hurry where more comes."""
+
+from __future__ import annotations
+
+import pytest
+
+from serving.breathing import rest_s
+
+
+@pytest.mark.parametrize(
+    ("worked_s", "urgent", "rest"),
+    [
+        (0.001, False, 0.003),
+        (0.0, False, 0.001),
+        (1.0, False, 0.01),
+        (0.001, True, 0.001),
+        (1.0, True, 0.001),
+    ],
+    ids=["three times as long", "at least so that others begin", "never for long", "urgent", "urgent after long work"],
+)
+def test_it_rests_in_proportion_to_its_work(worked_s: float, urgent: bool, rest: float) -> None:
+    assert rest_s(worked_s, urgent=urgent) == pytest.approx(rest)
