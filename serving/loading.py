@@ -53,7 +53,11 @@ class Served:
 
     def __post_init__(self) -> None:
         """Prepare what does not change."""
-        headers = [(b"lectern-model", self.model.encode()), (b"lectern-version", b"%d" % self.version)]
+        headers = [
+            (b"lectern-model", self.model.encode()),
+            (b"lectern-version", b"%d" % self.version),
+            (b"x-content-type-options", b"nosniff"),
+        ]
         object.__setattr__(self, "headers", headers)
         object.__setattr__(self, "head", b"".join(b"%b: %b\r\n" % header for header in headers))
 

@@ -124,7 +124,7 @@ class RequestSchema:
         document = read_closely(body, what)
         many = isinstance(document, list)
         for number, row in enumerate(document if many else [document]):
-            if unknown := sorted(row.keys() - self._fields.keys()):
+            if unknown := [name for name in row if name not in self._fields]:
                 check_depth(body, what)
                 place = (number,) if many else () if line is None else (line,)
                 raise self.refusals.misfits((), in_list=bool(place), beyond=[(*place, name) for name in unknown])

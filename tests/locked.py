@@ -51,7 +51,7 @@ def pem(key: Any) -> bytes:
 def claims(**changes: Any) -> dict[str, Any]:
     """What a good token says; None leaves a claim out."""
     now = int(time.time())
-    usual = {"sub": "ada", "iss": ISSUER, "aud": AUDIENCE, "exp": now + 600, "iat": now, "scope": "predict read"}
+    usual = {"sub": "ada", "iss": ISSUER, "aud": AUDIENCE, "exp": now + 86_400, "iat": now, "scope": "predict read"}
     return {name: value for name, value in (usual | changes).items() if value is not None}
 
 

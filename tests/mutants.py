@@ -98,7 +98,8 @@ class _Bare(ast.NodeTransformer):
     def visit_arguments(self, node: ast.arguments) -> ast.AST:
         """Where the signs `/` and `*` stand among them."""
         node.args = [*node.posonlyargs, *node.args, *node.kwonlyargs]
-        node.posonlyargs, node.kwonlyargs = [], []
+        node.defaults = [*node.defaults, *filter(None, node.kw_defaults)]
+        node.posonlyargs, node.kwonlyargs, node.kw_defaults = [], [], []
         return self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:

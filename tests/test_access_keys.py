@@ -88,6 +88,7 @@ def test_a_key_ends_when_it_is_revoked_or_expires(file: Path) -> None:
     assert key.expires is not None
     assert found.until == key.expires.timestamp()
     assert find(shown.encode(), ring(file), time.time() + 59)
+    assert find(shown.encode(), ring(file), found.until) is None
     assert find(shown.encode(), ring(file), time.time() + 61) is None
     assert [one.id for one in revoke(file, "ada")] == [key.id]
     assert known(file, shown) is None
@@ -104,6 +105,10 @@ def test_names_are_of_one_valid_key_and_of_few_letters(file: Path) -> None:
     for name in ("", "a b", "-a", "a\n", "x" * 65, "é"):
         with pytest.raises(AccessRefused, match=r"(?s)No key can be called '.*': give up to 64 letters"):
             add(file, name, ["read"])
+    with pytest.raises(AccessRefused, match=r"No key can be called 'x{80}': "):
+        add(file, "x" * 100, ["read"])
+    with pytest.raises(AccessRefused, match=r"has no key 'x{80}' that is not revoked"):
+        revoke(file, "x" * 100)
     with pytest.raises(NameRefused, match="cannot name a model"):
         add(file, "bob", ["read"], ["../x"])
 
@@ -128,6 +133,18 @@ def test_many_who_add_at_once_lose_nothing(file: Path) -> None:
     running = [subprocess.Popen([sys.executable, "-c", code, str(file), name]) for name in ("one", "two")]
     assert [process.wait(60) for process in running] == [0, 0]
     assert len(listed(file)) == 20
+
+
+def test_of_a_file_of_keys_the_first_thing_that_is_wrong_is_told(file: Path) -> None:
+    facts = {"id": "0" * 12, "name": "ada", "sha256": "0" * 64, "rights": {}, "created": "2026-01-01T00:00:00Z"}
+    document = {"format": 1, "keys": [facts]}
+    assert [*keyring(json.dumps(document).encode(), file)] == [b"0" * 12]
+    for change in ({"created": 0}, {"created": 0, "sha256": "0", "more": 1}):
+        wrong = json.dumps(document | {"keys": [{**facts, **change}]}).encode()
+        with pytest.raises(
+            AccessRefused, match=rf"`lectern keys`: keys\.0\.{'created' if len(change) == 1 else 'sha256'} "
+        ):
+            keyring(wrong, file)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"keys": [{"id": 1}]}', b'{"format": 2, "keys": []}', b"\xff"])

@@ -19,12 +19,11 @@ import serving
 from contract.errors import RequestRefused, SettingsRefused
 from contract.store import Store
 from serving.access import key_file
-from serving.access.door import Door
 from serving.client import Client
 from serving.settings import ServeSettings
 from tests.browsing import Browse
 from tests.live import Service, publish_graph, running, until
-from tests.locked import AUDIENCE, ISSUER, RSA, SECRET, bearer, pem, token, written
+from tests.locked import AUDIENCE, ISSUER, RSA, bearer, pem, token, written
 
 WITHIN_S = 2.0
 CANARIES = ("canary4711subject", "canarypassword4711")
@@ -197,46 +196,6 @@ def test_without_a_key_it_does_not_start_where_others_reach_it(tmp_path: Path) -
         "lectern: On 0.0.0.0 others reach this service, and nobody has a key yet. Make a key for each caller with "
         "`lectern keys add NAME --scope predict`, or say that anybody may ask: `--insecure` (LECTERN_INSECURE=true).\n"
     )
-
-
-def door(**settings: Any) -> Door | None:
-    return Door.of(ServeSettings(**settings))
-
-
-def test_what_contradicts_itself_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    file, secret = tmp_path / "keys.json", written(tmp_path / "secret", SECRET)
-    public = written(tmp_path / "public", pem(RSA))
-    named = {"token_audience": AUDIENCE, "token_issuer": ISSUER}
-    key_file.add(file, "ada", ["read"])
-    key_file.revoke(file, "ada")
-    each: list[tuple[dict[str, Any], str]] = [
-        ({"host": "::"}, "^On :: others reach this service, and nobody has a key yet"),
-        ({"host": "models.example.org"}, "others reach this service"),
-        ({"host": "0.0.0.0", "keys": file}, "keys.json has no key that is valid, so nobody could ask"),
-        ({"keys": file}, "keys.json has no key that is valid, so nobody could ask"),
-        ({"insecure": True, "keys": file}, "LECTERN_INSECURE lets anybody ask, and keys or tokens are set"),
-        ({"insecure": True, "token_secret": secret}, "LECTERN_INSECURE lets anybody ask, and keys or tokens are set"),
-        ({"token_secret": secret, "token_keys": public}, "are both set: tokens are of one family, leave out the other"),
-        ({"token_secret": secret}, "set LECTERN_TOKEN_ISSUER and LECTERN_TOKEN_AUDIENCE"),
-        ({"token_secret": secret, "token_issuer": ISSUER}, "set LECTERN_TOKEN_ISSUER and LECTERN_TOKEN_AUDIENCE"),
-    ]
-    for settings, told in each:
-        with pytest.raises(SettingsRefused, match=told):
-            door(**settings)
-    opened = [{}, {"socket": tmp_path / "s", "host": "0.0.0.0"}, {"host": "0.0.0.0", "insecure": True}]
-    assert [door(**one) for one in opened] == [None, None, None]
-    for settings in (
-        {"token_secret": secret},
-        {"token_keys": public, "host": "0.0.0.0"},
-        {"token_secret": secret, "keys": file},
-    ):
-        found = door(**settings, **named)
-        assert found is not None
-        assert found.locked
-    key_file.add(tmp_path / ".config" / "lectern" / "keys.json", "ada", ["read"])
-    assert door() is None
-    assert door(host="0.0.0.0") is not None
 
 
 def test_insecure_lets_anybody_ask_and_nobody_change_anything(tmp_path: Path) -> None:

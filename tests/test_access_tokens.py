@@ -72,7 +72,8 @@ def test_it_counts_until_it_expires_and_is_checked_once(rsa: Tokens, monkeypatch
     assert found(rsa, shown)
     monkeypatch.setattr(rsa, "_checked", None)  # who asked again would fail
     assert found(rsa, shown, now + 59)
-    assert found(rsa, shown, now + 60 + LEEWAY_S + 1) is None
+    assert found(rsa, shown, now + 60 + LEEWAY_S - 0.5)
+    assert found(rsa, shown, now + 60 + LEEWAY_S) is None
 
 
 NOW = int(time.time())
@@ -169,7 +170,7 @@ def test_what_is_remembered_is_bounded_and_forgotten_with_its_key(
 @pytest.mark.parametrize("name", ["pem", "jwks"])
 def test_several_keys_of_each_kind_are_known(tmp_path: Path, name: str) -> None:
     each = {RSA: "RS256", EC: "ES256", ED25519: "EdDSA"}
-    document = {"keys": [jwk(key, kid=f"k{n}", use="sig") for n, key in enumerate(each)] + [{"use": "enc"}]}
+    document = {"keys": [{"use": "enc"}] + [jwk(key, kid=f"k{n}", use="sig") for n, key in enumerate(each)]}
     content = json.dumps(document).encode() if name == "jwks" else b"".join(map(pem, each))
     by = tokens(tmp_path / "keys", content)
     for n, (key, algorithm) in enumerate(each.items()):
@@ -190,6 +191,8 @@ PRIVATE = RSA.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         (json.dumps({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}).encode(), "holds a secret or private key; only"),
         (json.dumps({"keys": [jwk(RSA, d="AQAB")]}).encode(), "holds a secret or private key; only public ones"),
         (json.dumps({"keys": [jwk(RSA, alg="PS256")]}).encode(), "has a key for 'PS256'; such keys are for RS256"),
+        (b'{"keys": [', "is no JWKS document that can be read."),
+        (b"{}", "is no JWKS document that can be read."),
         (b'{"keys": 7}', "is no JWKS document that can be read."),
         (b'{"keys": [{"kty": "RSA"}]}', "is no JWKS document that can be read."),
         (b'{"keys": [7]}', "is no JWKS document that can be read."),
@@ -219,11 +222,19 @@ def test_a_secret_that_would_not_do_is_refused(tmp_path: Path, content: bytes, t
     assert told in str(refused.value)
 
 
+def test_as_short_a_secret_and_as_many_keys_as_may_be_do(tmp_path: Path) -> None:
+    assert found(tokens(tmp_path / "secret", SECRET[:32], read_secret), token(SECRET[:32], "HS256"))
+    assert found(tokens(tmp_path / "keys", pem(OTHER_RSA) * 15 + pem(RSA)), token())
+
+
 def test_without_the_package_the_words_say_which_extra_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
     need_jwt()
-    monkeypatch.setattr(tokens_module, "find_spec", lambda name: None if name == "jwt" else object())
-    with pytest.raises(AccessRefused, match=r"is not installed: `pip install 'lectern\[access\]'` brings it\."):
-        need_jwt()
+    for missing in ("cryptography", "jwt"):
+        monkeypatch.setattr(
+            tokens_module, "find_spec", lambda name, missing=missing: None if name == missing else object()
+        )
+        with pytest.raises(AccessRefused, match=r"is not installed: `pip install 'lectern\[access\]'` brings it\."):
+            need_jwt()
 
 
 def test_the_library_alone_would_believe_some_of_them() -> None:

@@ -1,23 +1,28 @@
-"""serving.access.door where nothing is counted, or nobody says who they are; .rules, .sight, limiting.charging."""
+"""serving.access.door where nothing is counted, or nobody says who they are; what else there is without a service."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contract.errors import ModelNotFound, StoreError
 from serving.access import key_file
 from serving.access.caller import CALLER, Caller, granted
+from serving.access.credentials import shown
 from serving.access.door import Door
 from serving.access.rules import asked
-from serving.access.sight import may_predict
+from serving.access.schemes import secure
+from serving.access.sight import may_predict, visible, without_others
 from serving.limiting.charging import RATES, charge, charge_blocking
 from serving.limiting.rates import Rates
 from serving.problems import Problem
 from serving.settings import ServeSettings
+from serving.snapshot import ModelState, Snapshot
 from tests.live import until
 from tests.locked import bearer
 
@@ -62,6 +67,7 @@ def counted() -> Door:
 def test_who_has_a_key_is_let_in_and_nothing_is_counted(keyed: Door, key: str) -> None:
     found = entering(keyed, **bearer(key))
     assert found[CALLER] == Caller("ada", CLIENT[0], {"iris": frozenset({"predict"})})
+    assert not found[CALLER].personal
     assert RATES not in found
     found = scope(**bearer(key))
     assert asyncio.run(keyed.admit(found, asked(found, "iris"))) is found[CALLER]
@@ -75,8 +81,17 @@ def test_who_has_no_key_is_not(keyed: Door) -> None:
         assert raised.value.status == 401
 
 
+def test_who_may_not_is_told_what_is_missing(keyed: Door, key: str) -> None:
+    for path, method, told in (("/models/wine/predict", "POST", "predict this"), ("/models/iris", "GET", "read this")):
+        found = scope(path, method, **bearer(key))
+        with pytest.raises(Problem, match=f"does not give the right to {told} model;") as raised:
+            asyncio.run(keyed.admit(found, asked(found, "iris")))
+        assert raised.value.status == 403
+
+
 def test_what_is_not_there_is_told_to_whoever_is_known(keyed: Door, key: str) -> None:
     found = scope("/nowhere", "GET", **bearer(key))
+    assert asked(found, "iris").right == "read"
     assert asyncio.run(keyed.admit(found, asked(found, "iris"))).name == "ada"
 
 
@@ -177,6 +192,43 @@ def test_a_truth_is_taken_from_whoever_may_ask(keyed: Door) -> None:
     assert may_predict(None, "iris")
     assert may_predict(Caller("ada", "", granted({"iris": ("predict",)})), "iris")
     assert not may_predict(Caller("ada", "", granted({"iris": ("read",), "wine": ("admin",)})), "iris")
+
+
+def test_who_may_read_one_model_sees_no_other() -> None:
+    everything: Any = Snapshot({"iris": ModelState(), "wine": ModelState()}, {("iris", 1): "one", ("wine", 2): "other"})
+    error = ModelNotFound("rose", ["iris", "wine"])
+    for rights, models, told in (
+        (granted({"iris": ("read",)}), ["iris"], ("iris",)),
+        (granted({"*": ("predict",), "wine": ("read",)}), ["wine"], ("iris", "wine")),
+        (granted({"*": ("read",)}), ["iris", "wine"], ("iris", "wine")),
+    ):
+        found = {CALLER: Caller("ada", "", rights)}
+        assert [*visible(everything, found).models] == models
+        assert [name for name, _ in visible(everything, found).pinned] == models
+        shorter = without_others(error, found)
+        assert isinstance(shorter, ModelNotFound)
+        assert (shorter.model, shorter.known) == ("rose", told)
+        assert without_others(other := StoreError("x"), found) is other
+    assert visible(everything, {}) is everything
+    assert without_others(error, {}) is error
+
+
+def test_a_document_says_of_each_operation_what_it_takes() -> None:
+    icon: dict[str, Any] = {"get": {"responses": {}}, "post": {"responses": {"401": "own"}}}
+    document = {"components": {}, "paths": {"/favicon.ico": icon, "/predict": {"post": {"responses": {}}}}}
+    secure(document)
+    assert icon["get"] == {"responses": {}, "security": []}
+    assert icon["post"]["responses"].keys() == {"401", "403"}
+    assert icon["post"]["responses"]["401"] == "own"
+    assert document["paths"]["/predict"]["post"]["responses"].keys() == {"401", "403"}
+
+
+def test_as_long_a_header_as_may_be_is_looked_at() -> None:
+    for length, found in ((8_192, b"x" * 8_185), (8_193, None)):
+        assert shown([(b"authorization", b"Bearer ".ljust(length, b"x"))]) == found
+    for encoded in (base64.b64encode(b"ada:key"), b" " + base64.b64encode(b":key")):
+        assert shown([(b"authorization", b"Basic " + encoded)]) == b"key"
+        assert shown([(b"authorization", b"Basic " + encoded[:-4] + b"!" + encoded[-4:])]) is None
 
 
 def test_rows_are_charged_to_nobody_where_nothing_is_counted(key: str, keyed: Door) -> None:

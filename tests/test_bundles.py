@@ -138,6 +138,16 @@ def test_a_bundle_of_another_version_is_not_for_this_one(
         check(copy, trusted, version=2)
 
 
+def test_a_bundle_of_a_folder_with_a_long_name_is_told_of_in_short(
+    artifact: Artifact, keys: Path, trusted: dict[str, TrustedKey], tmp_path: Path
+) -> None:
+    copy = Artifact(shutil.copytree(artifact.folder, tmp_path / ("x" * 100)))
+    sign(copy, keys / "ours")
+    shutil.copyfile(copy.folder / BUNDLE, artifact.folder / BUNDLE)
+    with pytest.raises(ManifestMismatch, match=r"^model\.sig is of a folder called 'x{80}', and this is version 1: "):
+        check(artifact, trusted)
+
+
 def test_a_key_that_is_not_trusted_is_unknown(artifact: Artifact, keys: Path, trusted: dict[str, TrustedKey]) -> None:
     sign(artifact, keys / "theirs")
     with pytest.raises(KeyUnknown, match=r"^model\.sig is by the key '[0-9a-f]{16}', which is not trusted here\.$"):

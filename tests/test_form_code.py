@@ -50,7 +50,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="module")
 def home(store: Store) -> Iterator[str]:
-    with running(store) as service:
+    with running(store, max_text_chars=1_000_000) as service:
         yield service.url
 
 

@@ -101,6 +101,21 @@ def test_all_that_is_asked_for_is_taken_or_nothing() -> None:
     assert windows.take([Ask(wide, "b", 1)], 1.0) is None
 
 
+def test_what_is_kept_is_a_count_for_each_part_in_which_anything_was_had() -> None:
+    windows, one = Windows(), limit("1000/minute")
+    for now in (0.0, 0.5, 30.0, 30.2, 30.9, 59.0):
+        assert windows.take([Ask(one, "a", 2)], now) is None
+    window = windows._tables[one]["a"]
+    assert [*zip(window.parts, window.counts, strict=True)] == [(0, 4), (30, 6), (59, 2)]
+    assert windows.take([Ask(one, "a", 2)], 90.0) is None  # the first part is forgotten
+    assert (window.parts, window.total) == ([30, 59, 90], 10)
+
+
+def test_the_same_rule_for_two_things_is_two_limits() -> None:
+    windows, both = Windows(), [Ask(limit("2/day"), "a", 1), Ask(limit("2/day"), "a", 1)]
+    assert [windows.take(both, 0.0) is None for _ in range(3)] == [True, True, False]
+
+
 def test_names_without_end_take_no_more_memory_than_those_that_are_remembered() -> None:
     windows, one = Windows(500), limit("3/day")
     for number in range(1_000):

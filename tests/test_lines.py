@@ -6,7 +6,6 @@ import fcntl
 import logging
 import os
 import select
-import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,7 +19,8 @@ import pytest
 from contract.store import Store
 from serving.lines import MOST_WAITING, Lines, dropped
 from serving.running import find
-from tests.live import PATIENCE_S, Service, publish_graph, running, until
+from tests.live import Service, publish_graph, running, until
+from tests.raw import Caller, request
 from tests.test_exposition import counted
 
 PIPE_BYTES = 4096
@@ -137,17 +137,11 @@ def unread(tmp_path: Path) -> Iterator[tuple[Path, int]]:
 
 
 def answered(service: Service, times: int) -> int:
-    """How many of as many predictions, which are sent at once, are answered."""
-    url = httpx.URL(service.url)
-    head = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 8\r\n\r\n"
-    found = b""
-    with socket.create_connection((url.host, url.port or 80), PATIENCE_S) as connection:
-        sending = threading.Thread(target=connection.sendall, args=[f'{head}{{"x": 1}}'.encode() * times])
-        sending.start()
-        while found.count(b'"prediction":2.0') < times and (part := connection.recv(1 << 16)):
-            found += part
-        sending.join()
-    return found.count(b"HTTP/1.1 200 OK")
+    """How many of as many predictions, of which some are sent at once, are answered."""
+    sent, some = request(body=b'{"x": 1}'), 50
+    with Caller(service.url) as caller:
+        batches = [min(some, times - begin) for begin in range(0, times, some)]
+        return sum(caller.send(sent * batch).hear(answers=batch).statuses.count(200) for batch in batches)
 
 
 def test_a_service_goes_on_and_ends_when_nobody_reads_what_it_prints(store: Store, unread: tuple[Path, int]) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from contract import golden
+from contract import golden, trying
 from contract.answers import Answers
 from contract.artifact import Artifact
+from contract.child import Child
 from contract.errors import (
     ArtifactError,
     ChecksumMismatch,
@@ -26,6 +27,7 @@ from contract.formats import joblib, onnx
 from contract.signature import Output, Signature
 from contract.store import Store
 from serving.loading import Served, load
+from serving.metrics import Counts
 from serving.predictors import InChild, InProcess
 from serving.settings import ServeSettings
 from tests.live import (
@@ -66,6 +68,9 @@ def test_a_graph_answers_in_this_process(store: Store) -> None:
     served = loaded(store, "double")
     assert isinstance(served.predictor, InProcess)
     assert (served.model, served.version, served.manifest.description) == ("double", 1, "Twice x.")
+    assert served.headers[:2] == [(b"lectern-model", b"double"), (b"lectern-version", b"1")]
+    assert served.head == b"".join(name + b": " + value + b"\r\n" for name, value in served.headers)
+    assert len({served, loaded(store, "double")}) == 2  # each is itself alone
     assert served.example == {"prediction": 2.0}
     assert (served.warnings, served.trouble) == ((), "")
     assert served.size_bytes == (store.root / "double" / "1" / onnx.FILE).stat().st_size
@@ -87,6 +92,38 @@ def test_a_graph_that_takes_long_may_use_the_cores_that_no_other_worker_has(
     assert session.get_session_options().intra_op_num_threads == threads
     assert (served.quick is None) == (longest_s == 0)
     assert served.predictor.answer_blocking({"x": [1.0, 2.0]}).values == [2.0, 4.0]
+
+
+def test_a_graph_with_the_cores_of_others_has_to_prove_itself_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    another = onnx.load
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("serving.predictors.ON_LOOP_S", 0.0)
+    monkeypatch.setattr(onnx, "load", lambda _, *given: another(multiplication(3.0), *given))  # with more cores
+    publish_graph(store, "double")
+    refused(store, "double", SelfTestMismatch, "^The model answers its golden rows otherwise than when it was fitted")
+
+
+def test_a_graph_is_tried_in_another_process_unless_it_was_before(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start, children, counts = trying.start, list[Child](), Counts()
+
+    def started(*given: Any) -> Any:
+        child, example = start(*given)
+        children.append(child)
+        return child, example
+
+    monkeypatch.setattr(trying, "start", started)
+    publish_graph(store, "double")
+    artifact = store.artifact("double", 1)
+    assert load("double", 1, artifact, ServeSettings(), counts, tried=True).counts is counts
+    assert (children, counts.loads) == ([], 1)
+    load("double", 1, artifact, ServeSettings(), counts)
+    [child] = children
+    assert counts.loads == 2
+    until(lambda: child.process_id not in model_processes(os.getpid()))
 
 
 def test_a_fitted_object_answers_in_a_process_of_its_own(store: Store) -> None:

@@ -74,6 +74,12 @@ def test_what_a_notebook_defined_is_known_nowhere(tmp_path: Path) -> None:
         read(content, "known")
 
 
+def test_of_a_long_name_so_much_is_shown_as_fits_a_line() -> None:
+    with pytest.raises(ForbiddenType, match=r"^The model's file uses 'm\.x{117}, which no estimator that "):
+        read(b"\x80\x04cm\n" + b"x" * 1_000 + b"\n.", "known")
+    assert pickles.known() is pickles.known()  # the list is read once
+
+
 # --- nothing may follow the model
 
 ENDS: dict[str, Callable[[bytes], bytes]] = {

@@ -12,7 +12,10 @@ from pydantic import ValidationError
 from contract.errors import SettingsRefused
 from serving.settings import ServeSettings
 
-UNITS = ("_connections", "_headers", "_s", "_rows", "_bytes", "_versions", "_share", "_days")
+UNITS = (
+    *("_connections", "_headers", "_s", "_rows", "_bytes", "_versions", "_share", "_days", "_requests", "_chars"),
+    *("slots", "streams"),
+)
 
 
 def test_without_a_word_it_suits_a_laptop() -> None:

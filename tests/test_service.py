@@ -37,6 +37,7 @@ from tests.live import (
     running,
     until,
 )
+from tests.raw import request
 from tests.test_notebooks import names_of
 
 # --- the answers are the fitted object's
@@ -222,8 +223,7 @@ def test_a_request_that_began_with_a_version_ends_with_it(store: Store) -> None:
         [old] = model_processes(service.process.pid)
         url = httpx.URL(service.url)
         with socket.create_connection((url.host, url.port or 80), timeout=PATIENCE_S) as connection:
-            head = "POST /predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
-            connection.sendall(f'{head}Content-Length: 10\r\n\r\n{{"x"'.encode())
+            connection.sendall(request("POST", "/predict", "Connection: close", body=b'{"x": 7.0}')[:-6])
             publish(store, "times", Times(3.0))
             until(lambda: service.predict({"x": 7}).json()["version"] == 2)
             assert old in processes()
@@ -368,7 +368,7 @@ def test_callers_who_leave_while_they_wait_harm_nobody(workshop: tuple[Service, 
         url = httpx.URL(service.url)
         for _ in range(10):
             with socket.create_connection((url.host, url.port or 80)) as connection:
-                head = "POST /models/moody/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                head = "POST /models/moody/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                 connection.sendall(f'{head}Content-Length: 10\r\n\r\n{{"x": 8.0}}'.encode())
         queued = pool.submit(moody, service, 6.0)
         (folder / "go").touch()

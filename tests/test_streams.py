@@ -280,7 +280,7 @@ def test_a_caller_who_leaves_while_being_answered_leaves_nothing_behind(service:
 
 
 def head(form: Form, size: int) -> bytes:
-    lines = ["POST /models/graph/predict HTTP/1.1", "Host: x", f"Content-Type: {form.media[0]}"]
+    lines = ["POST /models/graph/predict HTTP/1.1", "Host: localhost", f"Content-Type: {form.media[0]}"]
     return "\r\n".join([*lines, f"Content-Length: {size}", "Connection: close", "", ""]).encode()
 
 

@@ -32,6 +32,8 @@ GET = request("GET", "/health", body=None)
 class Says:
     """An application that answers with the names of the headers, and how large the body was."""
 
+    at_once = None
+
     def __init__(self) -> None:
         self.refused: Counter[str] = Counter()
         sheet = SimpleNamespace(refused=self.refused)
