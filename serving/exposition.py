@@ -257,7 +257,7 @@ def _service(total: Sheet) -> Iterator[Metric]:
     )
     yield counter(
         "lectern_refused",
-        "Requests that were refused for who asked, or how often, by why.",
+        "Requests that were refused for who asked, how often, or how they came, by why.",
         ("reason",),
         (([reason], number) for reason, number in sorted(total.refused.items())),
     )

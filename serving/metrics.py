@@ -175,7 +175,7 @@ class Sheet:
     routes: Counter[str] = field(default_factory=Counter)
     """Requests to all paths but those that predict, by method, route and class of status, as `GET /metrics 2xx`."""
     refused: Counter[str] = field(default_factory=Counter)
-    """Requests that were refused for who asked, or how often, by the reason."""
+    """Requests that were refused for who asked, how often, or how they came, by the reason."""
     counted_apart: int = 0
     """Requests that a worker counted for limits by itself, as Redis could not be asked."""
     lines_dropped: int = 0

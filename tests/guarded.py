@@ -17,7 +17,10 @@ TESTS = {
     # publish
     "contract/staging.py": ("staging", "store", "system_refusals", "publish_faults"),
     "contract/store.py": ("store", "system_refusals", "pruning", "signing", "publish_faults"),
-    "contract/promotion_log.py": ("promotion_log", "long_texts", "system_refusals", "promotion_faults"),
+    "contract/promotion_log.py": (
+        *("promotion_log", "promotion_bounds", "long_texts"),
+        *("system_refusals", "promotion_faults"),
+    ),
     "contract/names.py": ("names", "store"),
     # verify
     "contract/artifact.py": ("artifact", "long_texts", "signing", "bit_flips"),
@@ -36,7 +39,7 @@ TESTS = {
     "serving/access/caller.py": ("access_unlimited", "access_door"),
     "serving/access/credentials.py": ("access_unlimited", "access_door"),
     "serving/access/door.py": ("access_unlimited", "access_settings", "access_door"),
-    "serving/access/followed.py": ("access_keys", "long_texts", "access_tokens"),
+    "serving/access/followed.py": ("access_keys", "long_texts", "access_settings", "access_tokens"),
     "serving/access/key_file.py": ("access_keys", "long_texts", "system_refusals"),
     "serving/access/keys.py": ("access_keys",),
     "serving/access/porter.py": ("access_door",),

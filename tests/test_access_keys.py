@@ -50,6 +50,7 @@ def test_a_key_is_recognised_by_a_file_that_does_not_hold_it(file: Path) -> None
     secret = shown.removeprefix(f"lk_{key.id}_")
     assert len(secret) == 43  # 256 bits
     assert key.sha256 == hashlib.sha256(secret.encode()).hexdigest()
+    assert file.read_text().startswith('{\n "format": 1,\n "keys": [\n  {')
     assert secret not in file.read_text()
     assert known(file, shown) == "ada"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -160,9 +161,12 @@ def test_another_file_is_none_of_keys_and_stays_as_it_is(file: Path, content: by
 
 def test_a_file_that_others_can_write_to_is_refused(file: Path) -> None:
     add(file, "ada", ["read"])
-    file.chmod(0o664)
-    with pytest.raises(AccessRefused, match=r"can be written to by others, who could let anybody in: chmod 600\."):
-        listed(file)
+    for mode in (0o664, 0o602):
+        file.chmod(mode)
+        with pytest.raises(AccessRefused, match=r"can be written to by others, who could let anybody in: chmod 600\."):
+            listed(file)
+    file.chmod(0o711)
+    assert len(listed(file)) == 1
 
 
 def test_what_cannot_be_read_or_written_says_so(file: Path) -> None:

@@ -16,6 +16,8 @@ from serving.access import key_file
 from serving.access import tokens as tokens_module
 from serving.access.caller import CALLER
 from serving.access.door import Door
+from serving.access.followed import Followed
+from serving.access.keys import Keyring
 from serving.problems import Problem
 from serving.settings import ServeSettings
 from tests.live import until
@@ -130,6 +132,16 @@ def test_the_files_are_followed_until_it_stops(tmp_path: Path, monkeypatch: pyte
     assert " holds 0 public keys" in found.trouble
     found.stop()
     until(lambda: not [one for one in threading.enumerate() if one.name == "lectern-keys"])
+
+
+def test_what_is_gone_counts_until_a_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    key_file.add(tmp_path / "keys.json", "ada", ["read"])
+    followed: Followed[Keyring] = Followed(tmp_path / "keys.json", key_file.keyring, {})
+    (tmp_path / "keys.json").unlink()
+    for moment, many in ((100.0, 1), (100.0, 1), (399.9, 1), (400.0, 0)):
+        monkeypatch.setattr(time, "monotonic", lambda moment=moment: moment)
+        followed.look()
+        assert len(followed.value) == many
 
 
 def test_a_redis_that_cannot_be_asked_is_its_trouble(tmp_path: Path) -> None:

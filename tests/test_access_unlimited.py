@@ -195,7 +195,8 @@ def test_a_truth_is_taken_from_whoever_may_ask(keyed: Door) -> None:
 
 
 def test_who_may_read_one_model_sees_no_other() -> None:
-    everything: Any = Snapshot({"iris": ModelState(), "wine": ModelState()}, {("iris", 1): "one", ("wine", 2): "other"})
+    pinned: Any = {("iris", 1): "one", ("wine", 2): "other"}
+    everything = Snapshot({"iris": ModelState(), "wine": ModelState()}, pinned)
     error = ModelNotFound("rose", ["iris", "wine"])
     for rights, models, told in (
         (granted({"iris": ("read",)}), ["iris"], ("iris",)),

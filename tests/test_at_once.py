@@ -129,6 +129,11 @@ def test_the_usual_request_is_answered_at_once(app: Lectern) -> None:
     assert json.loads(body)["prediction"] == 2.0
 
 
+def test_as_long_a_body_as_may_be_is_answered_at_once(app: Lectern) -> None:
+    assert app.at_once(scope(), ROW.ljust(ON_LOOP_BYTES)) is not None
+    assert app.at_once(scope(), ROW.ljust(ON_LOOP_BYTES + 1)) is None
+
+
 UNUSUAL: dict[str, tuple[dict[str, Any], bytes]] = {
     "a query": (scope(query_string=b"echo=true"), ROW),
     "another method": (scope(method="GET"), ROW),

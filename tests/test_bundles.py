@@ -178,6 +178,13 @@ def edited(change: Callable[[dict[str, Any], dict[str, Any]], object]) -> Callab
     return apply
 
 
+def with_a_sign_too_many(content: bytes) -> bytes:
+    """What was signed is spelled otherwise, so that a lax reader reads the same."""
+    bundle = json.loads(content)
+    bundle["dsseEnvelope"]["payload"] = "!" + bundle["dsseEnvelope"]["payload"]
+    return json.dumps(bundle).encode()
+
+
 def two_envelopes(bundle: dict[str, Any], said: dict[str, Any]) -> None:
     """The signed one under the other name that the package's reader knows, and one of another folder."""
     bundle["dsse_envelope"] = dict(bundle["dsseEnvelope"])
@@ -189,6 +196,7 @@ def two_envelopes(bundle: dict[str, Any], said: dict[str, Any]) -> None:
     [
         (lambda _: b"", NO_BUNDLE),
         (lambda _: b"[1]", NO_BUNDLE),
+        (with_a_sign_too_many, NO_BUNDLE),
         (lambda _: b"[" * 100_000, NO_BUNDLE),
         (lambda _: b"x" * (3 << 20), NO_BUNDLE),
         (edited(lambda bundle, _: bundle.pop("dsseEnvelope")), NO_BUNDLE),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from contextlib import closing
 from pathlib import Path
 
@@ -68,6 +69,15 @@ def test_a_small_model_is_not_worth_a_file(tmp_path: Path) -> None:
     folder.mkdir()
     joblib.load(content, manifest(), shared=folder)
     assert not list(folder.iterdir())
+
+
+def test_a_megabyte_is_worth_a_file(tmp_path: Path) -> None:
+    around = len(pickle.dumps(b"x" * (1 << 20))) - (1 << 20)
+    for size, files in ((1 << 20) - 1, 0), (1 << 20, 1):
+        content = pickle.dumps(b"x" * (size - around))
+        assert len(content) == size
+        joblib.load(content, manifest(), shared=tmp_path)
+        assert len([*tmp_path.iterdir()]) == files
 
 
 def test_where_there_is_no_room_each_process_has_its_own(tmp_path: Path) -> None:

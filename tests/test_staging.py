@@ -12,8 +12,8 @@ import pytest
 
 from contract.artifact import Artifact
 from contract.errors import ExportRefused
-from contract.manifest import MANIFEST, File
-from contract.staging import ABANDONED_AFTER_S, PREFIX, Stage, sweep
+from contract.manifest import MANIFEST, MAX_BYTES, File
+from contract.staging import ABANDONED_AFTER_S, PREFIX, Stage, sweep, sync_folder
 from contract.store import Store
 from tests.samples import FILES, manifest, sealed
 
@@ -61,6 +61,24 @@ def test_a_manifest_that_no_reader_would_take_is_not_written(store: Store) -> No
     ):
         stage.seal(manifest(description="x" * (1 << 20)))
     assert not stage.sealed
+
+
+def test_a_manifest_may_be_as_large_as_is_read(store: Store) -> None:
+    stage = store.stage()
+    stage.seal(manifest(description="x" * 100_000))
+    more = MAX_BYTES - (stage.folder / MANIFEST).stat().st_size
+    stage.seal(manifest(description="x" * (100_000 + more)))
+    assert (stage.folder / MANIFEST).stat().st_size == MAX_BYTES
+    with pytest.raises(ExportRefused, match="would have 1,048,577 bytes and 1,048,576 are allowed"):
+        stage.seal(manifest(description="x" * (100_001 + more)))
+
+
+def test_only_a_folder_has_entries_to_make_durable_and_it_is_closed_again(store: Store) -> None:
+    before = len([*Path("/proc/self/fd").iterdir()])
+    sync_folder(sealed(store).folder)
+    with pytest.raises(NotADirectoryError):
+        sync_folder(sealed(store).path("model.joblib"))
+    assert len([*Path("/proc/self/fd").iterdir()]) == before
 
 
 def test_a_folder_cannot_be_sealed(store: Store) -> None:

@@ -55,7 +55,7 @@ def test_what_is_made_durable_is_whole_by_then(
 
     monkeypatch.setattr(os, "fsync", look)
     if what == "stage":
-        sealed(store)
+        assert sealed(store).folder in sizes
     elif what == "signature":
         by = signer(tmp_path / "keys")
         monkeypatch.setattr(os, "rename", lambda *_: None)  # the stage stays where it was looked at
@@ -65,6 +65,7 @@ def test_what_is_made_durable_is_whole_by_then(
         log = store.promotions(MODEL)
         monkeypatch.setattr(os, "unlink", lambda *_: None)
         log.append(promotion(), after=log.read())
+        assert {log.folder, log.folder.parent} <= sizes.keys()
     elif what == "callers":
         monkeypatch.setattr(os, "replace", lambda *_: None)
         key_file.add(tmp_path / "callers" / "keys.json", "ada", ["read"])
