@@ -4,6 +4,7 @@ HOUR = "whether a moment of exactly an hour is long ago"
 NAME = "a name that nobody else has, with more or fewer letters"
 BYTES = "two bytes that should not be there are as many as one"
 SHOWN = "what nobody shows"
+ALIKE = "there are as many of the one as of the other"
 MANY = "how many are remembered, of which one more or less is as good"
 EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
     "contract/staging.py": {
@@ -87,12 +88,28 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
     "serving/limiting/rates.py": {
         ("@lru_cache(maxsize=10_000)", f"@lru_cache(maxsize= {number})"): MANY for number in (9_999, 10_001)
     },
+    "serving/limiting/settings.py": {("@classmethod", ""): "pydantic makes a validator one where nobody says it"},
+    "serving/limiting/shared.py": {
+        ("_TOGETHER = 200", f"_TOGETHER = {number}"): "how much is asked in one go, and the rest in the next"
+        for number in (199, 201)
+    }
+    | {
+        (
+            'return blake2b(who.encode(errors="surrogatepass"), digest_size=16).hexdigest()',
+            f'return blake2b(who.encode(errors="surrogatepass"), digest_size= {number}).hexdigest()',
+        ): "a digest that nobody else has, a byte shorter or longer"
+        for number in (15, 17)
+    }
+    | {
+        (f"for {names} in zip({lists}, strict=True){end}", f"for {names} in zip({lists}, strict=False){end}"): ALIKE
+        for names, lists, end in (("(_, future), refused", "some, found", ":"), ("asks, one", "several, said", ""))
+    },
     "serving/limiting/windows.py": {("MOST = 100_000", f"MOST = {number}"): MANY for number in (99_999, 100_001)}
     | {
         (
             "for part, count in zip(self.parts, self.counts, strict=True):",
             "for part, count in zip(self.parts, self.counts, strict=False):",
-        ): "there are as many parts as counts"
+        ): ALIKE
     },
     "contract/formats/pickles.py": {
         (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -127,6 +128,23 @@ def test_the_usual_request_is_answered_at_once(app: Lectern) -> None:
     assert b"lectern-model: double" in head.split(b"\r\n")
     assert f"content-length: {len(body)}".encode() in head.split(b"\r\n")
     assert json.loads(body)["prediction"] == 2.0
+
+
+def test_it_is_looked_at_as_an_answer_with_the_status_200(app: Lectern, monkeypatch: pytest.MonkeyPatch) -> None:
+    offered: list[Any] = []
+    offer = app.registry.observation.offer
+
+    def seen(*given: Any) -> None:
+        offered.append(given)
+        offer(*given)
+
+    monkeypatch.setattr(app.registry.observation, "offer", seen)
+    asked = scope()
+    assert app.at_once(asked, ROW) is not None
+    [(found, whose, request_id, status, began, reply)] = offered
+    assert (found.model, whose, request_id, status) == ("double", asked, reply.request_id, 200)
+    assert 0 < began < time.perf_counter()
+    assert reply.answers.values == [2.0]
 
 
 def test_as_long_a_body_as_may_be_is_answered_at_once(app: Lectern) -> None:

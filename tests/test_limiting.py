@@ -162,7 +162,11 @@ def test_the_one_above_the_limit_is_told_when_to_ask_again() -> None:
 
 @pytest.mark.parametrize(
     ("wait_s", "told", "words"),
-    [(0.0, "1", "1 s"), (0.2, "1", "1 s"), (1.2, "2", "2 s"), (119.5, "120", "2 minutes"), (7_201, "7201", "3 hours")],
+    [
+        *((0.0, "1", "1 s"), (0.2, "1", "1 s"), (1.2, "2", "2 s"), (119.0, "119", "119 s")),
+        *((119.5, "120", "2 minutes"), (7_199.0, "7199", "120 minutes")),
+        *((7_200.0, "7200", "2 hours"), (7_201.0, "7201", "3 hours")),
+    ],
 )
 def test_the_wait_is_told_in_whole_seconds_that_are_enough(wait_s: float, told: str, words: str) -> None:
     problem = refusal(Refused(limit("3/day"), 0, wait_s), 1)
@@ -238,6 +242,8 @@ def test_several_workers_need_a_place_to_count_together() -> None:
         SettingsRefused, match=r"LECTERN_QUOTA_ROWS is set, and 4 workers .* LECTERN_LIMITS_STORE=redis"
     ):
         check(ServeSettings(workers=4, quota_rows="1/day"))
+    with pytest.raises(SettingsRefused, match=r"LECTERN_LIMIT_PER_CALLER is set, and 2 workers "):
+        check(ServeSettings(workers=2, limit_per_caller="1/day", quota_rows="1/day"))
     check(ServeSettings(workers=4, quota_rows="1/day", limits_store="redis://127.0.0.1:1"))
     with pytest.raises(SettingsRefused, match=r"LECTERN_LIMITS_STORE is no address of Redis; give one such"):
         check(ServeSettings(limits_store="redis://host:none"))

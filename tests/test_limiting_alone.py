@@ -115,11 +115,13 @@ def test_those_who_asked_last_are_remembered_and_as_many_as_may_be() -> None:
     assert [taken(who) for who in ("bob", "eve", "ada")] == [False, False, True]
 
 
-def test_one_score_is_the_fewest_that_are_told() -> None:
+def test_scores_and_their_places_have_their_bounds() -> None:
     assert ServeSettings(top_scores=1).top_scores == 1
     with pytest.raises(ValueError, match="greater than or equal to 1"):
         ServeSettings(top_scores=0)
-    assert ServeSettings(round_scores=0).round_scores == 0
+    assert [ServeSettings(round_scores=places).round_scores for places in (0, 15)] == [0, 15]
+    with pytest.raises(ValueError, match="less than or equal to 15"):
+        ServeSettings(round_scores=16)
 
 
 def test_who_asks_for_more_than_there_ever_is_need_not_wait() -> None:

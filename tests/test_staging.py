@@ -26,6 +26,10 @@ def test_a_stage_is_hidden_and_says_whose_it_is(store: Store) -> None:
     assert store.models() == []
 
 
+def test_the_folders_above_a_store_are_made_with_it(tmp_path: Path) -> None:
+    assert Stage.create(tmp_path / "new" / "store").folder.is_dir()
+
+
 def test_two_stages_of_one_process_are_two(store: Store) -> None:
     assert store.stage().folder != store.stage().folder
 
