@@ -10,7 +10,6 @@ import asyncio
 import math
 import signal
 import socket
-import sys
 import time
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -20,8 +19,6 @@ import uvicorn
 if TYPE_CHECKING:
     from serving.transport.config import Transport
 
-TURN_S = 0.001
-"""How long the event loop waits for its turn while threads read or write large bodies; Python's usual is 5 ms."""
 _LAST_S = 0.2
 """How long connections are read once no new ones are taken: the request of the last one may be on its way."""
 
@@ -37,11 +34,6 @@ class Server(uvicorn.Server):
         self._drain_s = config.settings.drain_s
         self._until: float | None = None
         """When it is drained; None where nobody told it to."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer."""
-        sys.setswitchinterval(TURN_S)
-        await super().startup(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as signals have it
         """Do what a signal says."""

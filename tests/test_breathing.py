@@ -10,9 +10,9 @@ from serving.breathing import rest_s
 @pytest.mark.parametrize(
     ("worked_s", "urgent", "rest"),
     [
-        (0.001, False, 0.003),
-        (0.0, False, 0.001),
-        (1.0, False, 0.01),
+        (0.003, False, 0.009),
+        (0.0, False, 0.005),
+        (1.0, False, 0.02),
         (0.001, True, 0.001),
         (1.0, True, 0.001),
     ],
