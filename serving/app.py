@@ -110,7 +110,7 @@ class Lectern:
         await receive()
         beginning.cancel()
         if self.registry.door is not None:
-            self.registry.door.stop()
+            await self.registry.door.stop()
         self.registry.stop()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -1,7 +1,7 @@
 """Well-formed: what a parser of JSON lets pass and this service does not: a key that stands twice, a thousand brackets.
 
-That is looked for where a body is refused anyway, or has more quotes than its rows account for: any other is not read
-a second time.
+Depth is looked for where a body is refused anyway, or has more quotes than its rows account for; a key that stands
+twice in the latter only, as of the former nothing is answered. Any other body is not read a second time.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def test_the_files_are_followed_until_it_stops(tmp_path: Path, monkeypatch: pyte
     until(lambda: found.trouble.count("What it held before counts for 300 s") == 2)
     assert "is no file of `lectern keys`" in found.trouble
     assert " holds 0 public keys" in found.trouble
-    found.stop()
+    asyncio.run(found.stop())
     until(lambda: not [one for one in threading.enumerate() if one.name == "lectern-keys"])
 
 

@@ -183,8 +183,8 @@ def test_only_a_door_with_files_has_somebody_to_look_at_them(keyed: Door, counte
     assert len(threads()) == before
     keyed.start()
     assert len(threads()) == before + 1
-    keyed.stop()
-    counted.stop()
+    asyncio.run(keyed.stop())
+    asyncio.run(counted.stop())
     until(lambda: len(threads()) == before)
 
 

@@ -89,9 +89,11 @@ class Door:
         if self._files:
             threading.Thread(target=self._follow, name="lectern-keys", daemon=True).start()
 
-    def stop(self) -> None:
-        """Follow them no more."""
+    async def stop(self) -> None:
+        """Follow them no more, and let go of who counts with others."""
         self._stopping.set()
+        if self._rates is not None:
+            await self._rates.close()
 
     async def enter(self, scope: Scope, right: Right, model: str) -> Caller:
         """Let a caller in who may do something with a model, and keep in the scope who it is.
