@@ -83,10 +83,10 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             'options={"require": ["exp", "aud", "iss"], "enforce_minimum_key_length": True},',
             'options={"require": ["exp", "aud", "iss"], "enforce_minimum_key_length": False},',
         ): "a second look: keys that are too short are refused when they are read"
-    }
-    | {("MOST_REMEMBERED = 10_000", f"MOST_REMEMBERED = {number}"): MANY for number in (9_999, 10_001)},
+    },
+    "serving/access/recent.py": {("MOST = 10_000", f"MOST = {number}"): MANY for number in (9_999, 10_001)},
     "serving/limiting/rates.py": {
-        ("@lru_cache(maxsize=10_000)", f"@lru_cache(maxsize= {number})"): MANY for number in (9_999, 10_001)
+        ("_MOST_ASKS = 10_000", f"_MOST_ASKS = {number}"): MANY for number in (9_999, 10_001)
     },
     "serving/limiting/settings.py": {("@classmethod", ""): "pydantic makes a validator one where nobody says it"},
     "serving/limiting/shared.py": {

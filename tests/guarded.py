@@ -43,6 +43,7 @@ TESTS = {
     "serving/access/key_file.py": ("access_keys", "long_texts", "system_refusals"),
     "serving/access/keys.py": ("access_keys",),
     "serving/access/porter.py": ("access_door",),
+    "serving/access/recent.py": ("access_recent",),
     "serving/access/rules.py": ("access_unlimited", "access_door"),
     "serving/access/schemes.py": ("access_unlimited", "access_door"),
     "serving/access/sight.py": ("access_unlimited", "access_door"),

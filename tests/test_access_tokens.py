@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import time
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,12 @@ from jwt.algorithms import ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorith
 
 from contract.errors import AccessRefused
 from serving.access import tokens as tokens_module
+from serving.access.door import Door
 from serving.access.followed import Followed
 from serving.access.token_keys import read_public, read_secret
 from serving.access.tokens import Subject, Tokens, need_jwt
-from tests.locked import AUDIENCE, ED25519, ISSUER, OTHER_RSA, RSA, SECRET, claims, forged, pem, token, written
+from tests.locked import AUDIENCE, ED25519, ISSUER, OTHER_RSA, RSA, SECRET, bearer, claims, forged, pem, token, written
+from tests.test_access_unlimited import scope
 
 EC = on_curve(SECP256R1())
 
@@ -42,7 +43,7 @@ def shared(tmp_path: Path) -> Tokens:
 
 
 def found(by: Tokens, shown: str, at: float | None = None) -> Subject | None:
-    return by.find(shown.encode(), time.time() if at is None else at)
+    return by.find(shown.encode(), by.keys.value, time.time() if at is None else at)
 
 
 def jwk(key: Any, **facts: Any) -> dict[str, Any]:
@@ -75,11 +76,9 @@ def test_times_and_scopes_have_their_bounds(rsa: Tokens) -> None:
         assert subject.rights == rights
 
 
-def test_it_counts_until_it_expires_and_is_checked_once(rsa: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_counts_until_it_expires(rsa: Tokens) -> None:
     now = int(time.time())
     shown = token(exp=now + 60)
-    assert found(rsa, shown)
-    monkeypatch.setattr(rsa, "_checked", None)  # who asked again would fail
     assert found(rsa, shown, now + 59)
     assert found(rsa, shown, now + 69.5)  # the clocks may differ
     assert found(rsa, shown, now + 70) is None
@@ -163,20 +162,20 @@ def test_the_two_families_do_not_mix(shared: Tokens) -> None:
     assert found(shared, token(SECRET * 2, "HS512")) is None
 
 
-def test_what_is_remembered_is_bounded_and_forgotten_with_its_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tokens_module, "MOST_REMEMBERED", 3)
-    by = tokens(tmp_path / "rsa.pem", pem(RSA))
-    shown = [token(sub=f"ada{n}") for n in range(5)]
-    assert all(found(by, one) for one in shown)
-    assert [*by._remembered] == [sha256(one.encode()).digest() for one in shown[2:]]
-    assert found(by, shown[2])
-    assert [*by._remembered][-1] == sha256(shown[2].encode()).digest()  # who asked last is forgotten last
+def test_its_signature_is_checked_once(rsa: Tokens, monkeypatch: pytest.MonkeyPatch) -> None:
+    door, shown = Door(tokens=rsa), token(scope="predict")
+    assert door.passes(scope(**bearer(shown)), "iris")
+    monkeypatch.setattr(jwt, "decode", None)
+    assert door.passes(scope(**bearer(shown)), "iris")
+    assert not door.passes(scope(**bearer(token(sub="bob"))), "iris")  # nor would the first, were it checked again
+
+
+def test_a_token_is_believed_as_long_as_its_key(tmp_path: Path) -> None:
+    by, shown = tokens(tmp_path / "rsa.pem", pem(RSA)), token()
+    assert found(by, shown)
     written(tmp_path / "rsa.pem", pem(OTHER_RSA) + b"\n")
     by.keys.look()
-    assert found(by, shown[-1]) is None
-    assert not by._remembered
+    assert found(by, shown) is None
     assert found(by, token(OTHER_RSA))
 
 

@@ -9,17 +9,20 @@ MOST_BYTES = 8 << 10
 """Longest header that is looked at."""
 
 
-def shown(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """The key or token of a request, be it a bearer's or a browser's password; None where there is not exactly one."""
+def header_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """The header by which a request shows who asks; None where there is not exactly one, or it is too long."""
     found = None
     for name, value in headers:
         if name == b"authorization":
             if found is not None:
                 return None
             found = value
-    if found is None or len(found) > MOST_BYTES:
-        return None
-    scheme, _, rest = found.partition(b" ")
+    return found if found is not None and len(found) <= MOST_BYTES else None
+
+
+def credential_of(header: bytes) -> bytes | None:
+    """The key or token in it, be it a bearer's or a browser's password; None where there is none."""
+    scheme, _, rest = header.partition(b" ")
     read = _SCHEMES.get(scheme.lower())
     return (read(rest) if read else b"") or None
 

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from starlette.types import Scope
 
 from contract.errors import SettingsRefused
 from serving.access.caller import ALL, CALLER, Caller, Right, granted
-from serving.access.credentials import shown
+from serving.access.credentials import credential_of, header_of
 from serving.access.keys import PREFIX, find
+from serving.access.recent import Recent
 from serving.limiting.charging import RATES
 from serving.negotiation import prefers
 from serving.problems import Problem
 
 if TYPE_CHECKING:
     from serving.access.followed import Followed
-    from serving.access.keys import Keyring
+    from serving.access.keys import Keyring, Known
     from serving.access.rules import Asked
-    from serving.access.tokens import Tokens
+    from serving.access.tokens import Subject, Tokens
     from serving.limiting.rates import Rates
     from serving.metrics import Sheet
     from serving.settings import ServeSettings
@@ -42,6 +44,13 @@ _UNKNOWN = (
 )
 
 
+class _Way(NamedTuple):
+    """A way to say who asks: what it is checked with, and how."""
+
+    file: Followed[Any]
+    finds: Callable[[bytes, Any, float], Known | Subject | None]
+
+
 class Door:
     """Finds out who asks, and whether they may. Only the event loop goes through."""
 
@@ -55,11 +64,16 @@ class Door:
             tokens: what checks those of callers.
             rates: how often somebody may ask.
         """
-        self.locked = keys is not None or tokens is not None
+        self._ways: dict[str, _Way] = {}
+        if keys is not None:
+            self._ways["key"] = _Way(keys, find)
+        if tokens is not None:
+            self._ways["token"] = _Way(tokens.keys, tokens.find)
+        self.locked = bool(self._ways)
         """Whether who asks has to say who that is."""
-        self._keys, self._tokens, self._rates = keys, tokens, rates
+        self._rates = rates
         self._counting = rates if rates and rates.of_requests else None
-        self._files: list[Followed[Any]] = [file for file in (keys, tokens and tokens.keys) if file]
+        self._recent = Recent()
         self._stopping = threading.Event()
 
     @classmethod
@@ -81,12 +95,12 @@ class Door:
     @property
     def trouble(self) -> str:
         """What an operator should know."""
-        told = [file.trouble for file in self._files] + [self._rates.trouble if self._rates else ""]
+        told = [way.file.trouble for way in self._ways.values()] + [self._rates.trouble if self._rates else ""]
         return " ".join(filter(None, told))
 
     def start(self) -> None:
         """Begin to follow the files."""
-        if self._files:
+        if self._ways:
             threading.Thread(target=self._follow, name="lectern-keys", daemon=True).start()
 
     async def stop(self) -> None:
@@ -149,21 +163,32 @@ class Door:
 
     def _caller(self, scope: Scope) -> Caller | None:
         """Who asks; None where it is nobody who is known."""
+        address = _address(scope)
         if not self.locked:
-            return Caller("", _address(scope), _ANYBODY)
-        credential = shown(scope["headers"])
-        if credential is None:
+            return Caller("", address, _ANYBODY)
+        header, now = header_of(scope["headers"]), time.time()
+        if header is None:
             return None
-        if credential.startswith(PREFIX):
-            key = find(credential, self._keys.value, time.time()) if self._keys else None
-            return Caller(key.name, _address(scope), key.rights) if key else None
-        subject = self._tokens.find(credential, time.time()) if self._tokens else None
-        return Caller(subject.name, _address(scope), subject.rights, personal=True) if subject else None
+        return self._recent.find(header, address, now) or self._looked_up(header, address, now)
+
+    def _looked_up(self, header: bytes, address: str, now: float) -> Caller | None:
+        credential = credential_of(header) or b""
+        kind = "key" if credential.startswith(PREFIX) else "token"
+        if not credential or kind not in self._ways:
+            return None
+        file, finds = self._ways[kind]
+        held = file.value  # the same to the end, whatever is read meanwhile
+        known = finds(credential, held, now)
+        if known is None:
+            return None
+        caller = Caller(known.name, address, known.rights, personal=kind == "token")
+        self._recent.keep(header, caller, known.until, file, held)
+        return caller
 
     def _follow(self) -> None:
         while not self._stopping.wait(LOOK_EVERY_S):
-            for file in self._files:
-                file.look()
+            for way in self._ways.values():
+                way.file.look()
 
 
 def _keys(settings: ServeSettings) -> Followed[Keyring] | None:

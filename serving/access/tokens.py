@@ -1,4 +1,4 @@
-"""Tokens of callers (JWT): what an issuer signed of who asks, checked once and remembered until it expires.
+"""Tokens of callers (JWT): what an issuer signed of who asks.
 
 Which key and which algorithm check a token is a matter of the settings. Of its header only `alg` and `kid` are read,
 to refuse what cannot be meant.
@@ -6,10 +6,8 @@ to refuse what cannot be meant.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
-from collections import OrderedDict
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -22,7 +20,6 @@ from serving.access.token_keys import TokenKeys
 
 LEEWAY_S = 10.0
 """By how much the clocks of issuer and service may differ."""
-MOST_REMEMBERED = 10_000
 _MOST_SCOPES = 200
 _LATEST = 1 << 40
 """No time is later, in seconds since 1970."""
@@ -42,7 +39,7 @@ class Subject:
 
 
 class Tokens:
-    """Checks tokens. One thread asks it: that of the event loop."""
+    """Checks tokens."""
 
     def __init__(self, keys: Followed[TokenKeys], audience: str, issuer: str) -> None:
         """Prepare to check.
@@ -54,35 +51,20 @@ class Tokens:
         """
         self.keys = keys
         self._audience, self._issuer = audience, issuer
-        self._remembered: OrderedDict[bytes, Subject] = OrderedDict()
-        self._by = keys.value
-        """The keys that checked what is remembered."""
 
-    def find(self, token: bytes, now: float) -> Subject | None:
-        """Who a token is about; None where it is not to be believed."""
-        if self._by is not self.keys.value:
-            self._remembered.clear()
-            self._by = self.keys.value
-        digest = hashlib.sha256(token).digest()
-        found = self._remembered.get(digest)
-        if found is None:
-            if token.count(b".") != 2 or (found := self._checked(token)) is None:
-                return None
-            self._remembered[digest] = found
-            if len(self._remembered) > MOST_REMEMBERED:
-                self._remembered.popitem(last=False)
-        else:
-            self._remembered.move_to_end(digest)
-        return found if now < found.until else None
+    def find(self, token: bytes, keys: TokenKeys, now: float) -> Subject | None:
+        """Who a token is about that one of these keys signed; None where it is not to be believed."""
+        found = self._checked(token, keys) if token.count(b".") == 2 else None
+        return found if found and now < found.until else None
 
-    def _checked(self, token: bytes) -> Subject | None:
+    def _checked(self, token: bytes, keys: TokenKeys) -> Subject | None:
         import jwt
 
         try:
             header = jwt.get_unverified_header(token)
             if any(name in header for name in _DANGEROUS):
                 return None
-            for key in self._by:
+            for key in keys:
                 if header.get("alg") == key.algorithm and (key.id is None or header.get("kid", key.id) == key.id):
                     try:
                         return self._subject(self._claims(token, key.key, key.algorithm))

@@ -39,6 +39,8 @@ _TOLD: dict[Kind, tuple[str, str, str, str]] = {
 }
 """The reason that metrics have, the code of the problem, whose the limit is, and what it counts."""
 _NETWORK_BITS = 64
+_MOST_ASKS = 10_000
+"""Callers of whom it is remembered what each of their requests counts for."""
 
 
 class Rates:
@@ -48,6 +50,7 @@ class Rates:
         self._limits = {kind: [limit for limit in limits if limit.kind == kind] for kind in SETTINGS}
         self._shared = store
         self._own = Windows()
+        self._asks_of = lru_cache(maxsize=_MOST_ASKS)(self._asks)
         self._refused = sheet.refused
 
     @classmethod
@@ -79,15 +82,17 @@ class Rates:
         Raises:
             Problem: 429, it is one too many.
         """
-        await self._take(self._asks(caller, rows))
+        await self._take(self._asks_of(caller.name, caller.address, caller.personal, rows))
 
     def admits(self, caller: Caller) -> bool:
         """Count a request for a row, if nobody has to be asked and it is not one too many; else nothing is counted."""
-        return self._shared is None and self._own.take(self._asks(caller, 1), monotonic()) is None
+        if self._shared is not None:
+            return False
+        return self._own.take(self._asks_of(caller.name, caller.address, caller.personal, 1), monotonic()) is None
 
-    def _asks(self, caller: Caller, rows: int) -> list[Ask]:
-        address, who = network(caller.address), _who(caller)
-        asks = [Ask(limit, address, 1) for limit in self._limits["address"]]
+    def _asks(self, name: str, address: str, personal: bool, rows: int) -> list[Ask]:
+        who = _who(name, address, personal=personal)
+        asks = [Ask(limit, network(address), 1) for limit in self._limits["address"]]
         if rows:
             asks += [Ask(limit, who, 1) for limit in self._limits["caller"]]
             asks += [Ask(limit, who, rows) for limit in self._limits["rows"]]
@@ -99,7 +104,7 @@ class Rates:
         Raises:
             Problem: 429, they are too many.
         """
-        who = _who(caller)
+        who = _who(caller.name, caller.address, personal=caller.personal)
         await self._take([Ask(limit, who, rows) for limit in self._limits["rows"]])
 
     async def failed(self, address: str) -> None:
@@ -161,7 +166,6 @@ def check(settings: ServeSettings) -> None:
             raise SettingsRefused(f"{store} is no address of Redis; give one such as redis://host:6379/0.") from None
 
 
-@lru_cache(maxsize=10_000)
 def network(address: str) -> str:
     """Whom an address stands for: of version 6 the network, as everybody has billions of addresses in one."""
     if ":" not in address:
@@ -175,11 +179,11 @@ def network(address: str) -> str:
     return str(IPv6Address(int(found) >> (128 - _NETWORK_BITS) << (128 - _NETWORK_BITS)))
 
 
-def _who(caller: Caller) -> str:
+def _who(name: str, address: str, *, personal: bool) -> str:
     """Whose requests and rows are counted together: those of a key, of the subject of a token, or of an address."""
-    if not caller.name:
-        return network(caller.address)
-    return f"subject {caller.name}" if caller.personal else f"key {caller.name}"
+    if not name:
+        return network(address)
+    return f"subject {name}" if personal else f"key {name}"
 
 
 def refusal(refused: Refused, cost: int) -> Problem:

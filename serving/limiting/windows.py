@@ -63,24 +63,27 @@ class Windows:
             now: the time in seconds, of a clock that nobody sets.
         """
         found = []
-        for ask in asks:
-            limit, who, cost = ask
+        for limit, who, cost in asks:
             amount, period_s, _ = limit.rule
             part = int(now * PARTS / period_s)
-            window = self._window(limit, who)
-            window.forget(part - PARTS)
+            window = self._window(limit, who, part)
+            if window.parts[-1] != part:
+                window.turn(part)
             if window.total + cost > amount:
                 return Refused(limit, amount - window.total, window.free(min(cost, amount), amount, period_s, now))
-            found.append((window, part, cost))
-        for window, part, cost in found:
-            window.add(part, cost)
+            found.append((window, cost))
+        for window, cost in found:
+            window.counts[-1] += cost
+            window.total += cost
         return None
 
-    def _window(self, limit: Limit, who: str) -> _Window:
-        table = self._tables.setdefault(limit, OrderedDict())
+    def _window(self, limit: Limit, who: str, part: int) -> _Window:
+        table = self._tables.get(limit)
+        if table is None:
+            table = self._tables[limit] = OrderedDict()
         window = table.get(who)
         if window is None:
-            window = table[who] = _Window()
+            window = table[who] = _Window(part)
             if len(table) > self._most:
                 table.popitem(last=False)
         else:
@@ -93,32 +96,27 @@ class _Window:
 
     __slots__ = ("counts", "parts", "total")
 
-    def __init__(self) -> None:
+    def __init__(self, part: int) -> None:
         self.total = 0
-        self.parts: list[int] = []
-        """The numbers of the parts in which anything was had, the oldest first."""
-        self.counts: list[int] = []
+        self.parts = [part]
+        """The numbers of the parts in which anything was asked for, the oldest first."""
+        self.counts = [0]
+        """What was had in each of them."""
 
-    def forget(self, before: int) -> None:
-        """Forget the parts before one."""
-        while self.parts and self.parts[0] < before:
+    def turn(self, part: int) -> None:
+        """Begin to count in another part, and forget those that are over."""
+        self.parts.append(part)
+        self.counts.append(0)
+        while self.parts[0] < part - PARTS:
             del self.parts[0]
             self.total -= self.counts.pop(0)
 
-    def add(self, part: int, cost: int) -> None:
-        """Count something."""
-        if self.parts and self.parts[-1] == part:
-            self.counts[-1] += cost
-        else:
-            self.parts.append(part)
-            self.counts.append(cost)
-        self.total += cost
-
     def free(self, cost: int, amount: int, period_s: int, now: float) -> float:
         """How long it is until so much is there, in seconds."""
-        total = self.total
+        total, wait_s = self.total, 0.0
         for part, count in zip(self.parts, self.counts, strict=True):
-            total -= count
             if total + cost <= amount:
-                return (part + PARTS + 1) * period_s / PARTS - now
-        return 0.0
+                break
+            total -= count
+            wait_s = (part + PARTS + 1) * period_s / PARTS - now
+        return wait_s
