@@ -1,6 +1,6 @@
 """Mutants that are the same program for whoever looks at it, by module: what stands there, what would, and why."""
 
-HOUR = "whether a moment of exactly an hour is long ago"
+HOUR = "whether a moment of exactly an hour, or about a second more or less, is long ago"
 NAME = "a name that nobody else has, with more or fewer letters"
 BYTES = "two bytes that should not be there are as many as one"
 SHOWN = "what nobody shows"
@@ -26,7 +26,8 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "old = time.time() - folder.stat().st_mtime > ABANDONED_AFTER_S",
             "old = time.time() - folder.stat().st_mtime >= ABANDONED_AFTER_S",
         ): HOUR
-    },
+    }
+    | {("ABANDONED_AFTER_S = 3600", f"ABANDONED_AFTER_S = {seconds}"): HOUR for seconds in (3_599, 3_601)},
     "contract/promotion_log.py": {
         (
             'beside = self.folder / f"{_BEING_WRITTEN}{number}-{os.getpid()}-{secrets.token_hex(6)}"',
@@ -39,6 +40,8 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             "if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:",
             "if time.time() - path.stat().st_mtime >= _ABANDONED_AFTER_S:",
         ): HOUR,
+        ("_ABANDONED_AFTER_S = 3600", "_ABANDONED_AFTER_S = 3599"): HOUR,
+        ("_ABANDONED_AFTER_S = 3600", "_ABANDONED_AFTER_S = 3601"): HOUR,
         ("content = file.read(MAX_BYTES + 1)", "content = file.read(MAX_BYTES + 2)"): BYTES,
     },
     "contract/artifact.py": {
@@ -106,10 +109,11 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
     },
     "serving/limiting/windows.py": {("MOST = 100_000", f"MOST = {number}"): MANY for number in (99_999, 100_001)}
     | {
+        ("break", "continue"): "what is enough stays enough",
         (
             "for part, count in zip(self.parts, self.counts, strict=True):",
             "for part, count in zip(self.parts, self.counts, strict=False):",
-        ): ALIKE
+        ): ALIKE,
     },
     "contract/formats/pickles.py": {
         (
