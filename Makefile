@@ -72,7 +72,14 @@ serve: setup ## answer requests, with two examples trained if there is no model 
 
 ##@ Check and mend the code
 
-test: lint types unit ## everything CI checks: lint, types, unit
+# types are checked beside the first tests, and while a browser comes; what is found comes last, where it is read
+test: lint ## everything CI checks: lint, types, unit
+	@mkdir -p build; \
+	$(MAKE) --no-print-directory types >build/types.log 2>&1 & \
+	$(MAKE) --no-print-directory unit; unit=$$?; \
+	wait $$!; types=$$?; \
+	cat build/types.log; \
+	test $$unit = 0 && exit $$types
 	@echo "All checks passed."
 
 lint: setup ## style and likely bugs, in modules and notebooks (ruff)

@@ -163,14 +163,17 @@ def test_a_store_that_vanishes_takes_nothing_with_it(store: Store, tmp_path: Pat
     asyncio.run(scenario())
 
 
-def test_a_newer_version_that_comes_while_a_broken_one_is_tried_is_next(store: Store) -> None:
+def test_a_newer_version_that_comes_while_a_broken_one_is_tried_is_next(store: Store, tmp_path: Path) -> None:
+    go = tmp_path / "go"
     publish_graph(store, "double", 1.0)
-    publish(store, "double", Unpickled(time.sleep, 1e6), answers=Answers([2.0, 2.0]))
+    publish(store, "double", Unpickled(once_there, go, Times(7.0)), answers=Answers([2.0, 2.0]))
 
     async def scenario() -> None:
-        async with started(store, complete=False, load_timeout_s=2) as registry:
+        async with started(store, complete=False) as registry:
             await eventually(lambda: "double" in registry.snapshot.models)
             publish_graph(store, "double", 3.0)
+            await eventually(lambda: 3 in registry.snapshot.models["double"].versions)
+            go.touch()
             await eventually(lambda: registry.snapshot.models["double"].champion)
             assert champions(registry) == {"double": 3}
 

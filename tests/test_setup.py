@@ -150,9 +150,18 @@ def test_a_machine_without_python_is_told_so(checkout: Path) -> None:
     assert done.stderr.startswith("lectern: there is no python-of-nobody on the PATH; install Python 3.11 or newer")
 
 
-def test_test_runs_each_check_in_turn(checkout: Path) -> None:
-    shown = make(checkout, "--dry-run", "--jobs=4", "test").stdout
-    assert re.findall(r'^echo "(Lint|Types|Unit|Tutorials):', shown, re.MULTILINE) == ["Lint", "Types", "Unit"]
+@pytest.mark.parametrize("failing", ["ruff", "mypy", "pytest", ""])
+def test_test_fails_where_any_check_does_and_tells_of_types_last(checkout: Path, failing: str) -> None:
+    for name in ("ruff", "mypy", "pytest"):
+        command = checkout / ".venv" / "bin" / name
+        command.write_text(f"#!/bin/sh\necho '{name} ran'\nexit {3 if name == failing else 0}\n")
+        command.chmod(0o755)
+    done = make(checkout, "test", "--jobs=4", "browsers=sh")
+    said = [line for line in done.stdout.splitlines() if not line.startswith("make")]
+    lint = ["Lint: ruff check, ruff format --check", "ruff ran", "ruff ran"]
+    whole = [*lint, "Unit: pytest", "pytest ran", "Types: mypy --strict", "mypy ran", "All checks passed."]
+    assert said == {"ruff": lint[:2], "": whole}.get(failing, whole[:-1])
+    assert (done.returncode == 0) == (not failing)
 
 
 def test_ci_runs_exactly_make_test() -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -64,12 +65,6 @@ def test_a_sound_version_leaves_nothing_behind(make: Callable[[Store, str], int]
 
 
 FAULTY: dict[str, tuple[Callable[[Store], Artifact], Limits, type[ArtifactError], str]] = {
-    "a graph that never ends": (
-        lambda store: graph_of(store, model_onnx=loop()),
-        Limits(6, 30),
-        SelfTestTimeout,
-        r"^The model could not answer its golden rows: The model did not answer within 6 s\.$",
-    ),
     "a graph that makes a tensor of 4 TiB": (
         lambda store: graph_of(store, model_onnx=fill()),
         LIMITS,
@@ -112,12 +107,29 @@ def test_a_faulty_version_is_refused_and_leaves_nothing_behind(what: str, store:
     assert set(model_processes(os.getpid())) <= before
 
 
+def enough(version: Artifact) -> Limits:
+    """Limits that a version which ends keeps on a busy machine, too: its process leaves the processor to others."""
+    began = time.monotonic()
+    try_out(version, LIMITS)
+    return Limits(2 + 5 * (time.monotonic() - began), 30)
+
+
+def test_a_graph_that_never_ends_is_given_up_and_leaves_nothing_behind(store: Store) -> None:
+    before = set(model_processes(os.getpid()))
+    limits = enough(graph_of(store))
+    says = rf"^The model could not answer its golden rows: The model did not answer within {limits.load_timeout_s:g} s"
+    with pytest.raises(SelfTestTimeout, match=rf"{says}\.$"):
+        try_out(graph_of(store, model_onnx=loop()), limits)
+    assert set(model_processes(os.getpid())) <= before
+
+
 def test_an_example_row_that_is_never_answered_is_given_up(store: Store) -> None:
+    limits = enough(object_of(store, 1.0))
     example = X.model_copy(update={"inputs": (X.inputs[0].model_copy(update={"example": HANGS}),)})
-    publish(store, "double", Times(2.0), signature=example, rows={"x": [1.0]}, answers=Answers([2.0]))
-    says = r"^The model could not answer its example row: The model did not answer within 6 s\.$"
-    with pytest.raises(SelfTestTimeout, match=says):
-        try_out(store.artifact("double", 1), Limits(6, 30))
+    hangs = publish(store, "double", Times(2.0), signature=example, rows={"x": [1.0]}, answers=Answers([2.0]))
+    says = rf"^The model could not answer its example row: The model did not answer within {limits.load_timeout_s:g} s"
+    with pytest.raises(SelfTestTimeout, match=rf"{says}\.$"):
+        try_out(store.artifact("double", hangs), limits)
 
 
 @pytest.mark.parametrize("name", [onnx.FILE, golden.GOLDEN])
@@ -153,6 +165,7 @@ def test_trying_a_graph_needs_nothing_that_takes_long_to_import(store: Store) ->
     version = graph_of(store)
     script = f"""
 import sys
+import time
 from pathlib import Path
 from contract import child
 child._load({{"folder": {str(version.folder)!r}, "manifest": {version.manifest_sha256!r}, "format": "onnx"}})
