@@ -57,13 +57,15 @@ class Lectern:
         if served is None and self._models_tried is not None:
             await self._models_tried.wait()
             served = self._find(scope)
-        if served is not None and (
-            self.registry.door is None or CALLER in scope or await self._entered(served, scope, send)
-        ):
-            await predict(served, scope, receive, send, self.registry)
-        elif served is None:
+        if served is None:
             framework = await asyncio.to_thread(self.framework) if self._framework is None else self._framework
             await framework(scope, receive, send)
+        elif self.registry.door is None or CALLER in scope:
+            await predict(served, scope, receive, send, self.registry)
+        else:
+            with served.predictor.in_use():  # also while others are asked whether its caller may
+                if await self._entered(served, scope, send):
+                    await predict(served, scope, receive, send, self.registry)
 
     async def _entered(self, served: Served, scope: Scope, send: Send) -> bool:
         """Whether a caller may ask a version; who may not is answered."""

@@ -61,6 +61,11 @@ class Served:
         object.__setattr__(self, "headers", headers)
         object.__setattr__(self, "head", b"".join(b"%b: %b\r\n" % header for header in headers))
 
+    def retire(self) -> None:
+        """Let go of the model once no request uses it, whoever still asks about the version. On the event loop."""
+        object.__setattr__(self, "quick", None)
+        self.predictor.retire()
+
     @property
     def model(self) -> str:
         """The model's name."""

@@ -47,9 +47,10 @@ class InProcess:
         self.cheap = self._rows_on_loop > 0
         self.places, self.slots, self.vitals = bounds.places, bounds.slots, vitals or Vitals()
         self.users = 0
+        self._retired = False
 
     def in_use(self) -> AbstractContextManager[None]:
-        """Nothing to wait for: what a request uses stays in memory. It is only counted, as cheaply as can be."""
+        """Keep the model while a request reads its body and waits; told as cheaply as can be."""
         return self
 
     def __enter__(self) -> None:
@@ -57,6 +58,8 @@ class InProcess:
 
     def __exit__(self, *exception: object) -> None:
         self.users -= 1
+        if self._retired:
+            self._let_go()
 
     async def answer(self, columns: Columns, within_s: float = float("inf")) -> Answers:
         """Answer n rows: on the loop when that is shorter than leaving it."""
@@ -101,7 +104,20 @@ class InProcess:
         return error
 
     def retire(self) -> None:
-        """Nothing is held beside memory."""
+        """Let go of the model once nobody uses it."""
+        self._retired = True
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if not self.users:
+            self._model = _Gone()
+
+
+class _Gone:
+    """Stands for a model that was let go of."""
+
+    def answer(self, columns: Columns) -> Answers:  # noqa: ARG002  # as models have it
+        raise PredictionFailed("The version does not answer any more.")
 
 
 @dataclass(frozen=True, slots=True)

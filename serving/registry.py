@@ -73,7 +73,7 @@ class Registry:
         with self._changing:
             self._stopped = True
         for served in self.snapshot.loaded:
-            served.predictor.retire()
+            served.retire()
         self.observation.stop()
 
     @property
@@ -248,9 +248,9 @@ class Registry:
     def _retire(self, served: Served) -> None:
         """Let go of a version that no request can find, on the loop, where requests say whether they use it."""
         if self._loop is None or self._loop.is_closed():
-            served.predictor.retire()
+            served.retire()
         else:
-            self._loop.call_soon_threadsafe(served.predictor.retire)
+            self._loop.call_soon_threadsafe(served.retire)
 
     def _default(self, snapshot: Snapshot) -> str | None:
         only = next(iter(snapshot.models)) if len(snapshot.models) == 1 else None

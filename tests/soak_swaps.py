@@ -1,6 +1,9 @@
-"""A hundred swaps under eight clients and ten thousand requests, and what they cost; `make soak` runs it."""
+"""A hundred swaps under eight clients and ten thousand requests, and a swap every 50 ms for a minute (`make soak`)."""
 
 from functools import partial
+from pathlib import Path
+
+import pytest
 
 from contract.deploying import Deployer
 from contract.limits import Limits
@@ -8,8 +11,11 @@ from contract.store import Store
 from contract.trying import try_out
 from tests.live import publish_graph, running
 from tests.swapping import MODEL, swap_under_load
+from tests.test_swaps import at_pace
 
 SWAPS, CLIENTS, REQUESTS = 100, 8, 10_000
+A_MINUTE = 60 * 20
+"""Of swaps, one every 50 ms."""
 
 
 def test_a_hundred_swaps(store: Store) -> None:
@@ -27,3 +33,8 @@ def test_a_hundred_swaps(store: Store) -> None:
     ratio = busy[len(busy) * 99 // 100] / quiet[len(quiet) * 99 // 100]
     print(f"{len(busy):,} answers during {SWAPS} swaps; the 99th percentile was {ratio:.2f} times the steady one")
     assert ratio <= 2  # a ratio within one run, side by side
+
+
+@pytest.mark.parametrize("kind", ["graph", "python"])
+def test_g14_a_swap_every_fifty_milliseconds_for_a_minute(store: Store, tmp_path: Path, kind: str) -> None:
+    at_pace(store, tmp_path / "copies", kind, A_MINUTE)

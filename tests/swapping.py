@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from contract.deploying import Deployer
-from tests.live import Service, until
+from tests.live import Service, model_processes, until
 
 MODEL = "times"
 
@@ -85,3 +85,32 @@ def swap_under_load(
         for thread in threads:
             thread.join()
     return seen, began
+
+
+def swap_at_pace(
+    service: Service, deployer: Deployer, versions: list[int], every_s: float, *, clients: int = 2
+) -> tuple[list[Seen], int]:
+    """Promote versions one after the other at a pace that leaves no time to load each of them, while clients ask.
+
+    Returns:
+        What each client saw, and how many processes of models there were at once, at most.
+    """
+    ended, most = threading.Event(), 0
+    seen = [Seen() for _ in range(clients)]
+    threads = [threading.Thread(target=ask_until, args=[ended.is_set, service.url, one]) for one in seen]
+    for thread in threads:
+        thread.start()
+    try:
+        until(lambda: all(one.answered or one.wrong for one in seen))
+        due = time.monotonic()
+        for version in versions:
+            deployer.promote(MODEL, version)
+            most = max(most, len(model_processes(service.process.pid)))
+            due += every_s
+            time.sleep(max(0.0, due - time.monotonic()))
+        until(lambda: seen[0].wrong or seen[0].answered[-1][2] == versions[-1])
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+    return seen, most

@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import threading
+import weakref
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -277,3 +278,19 @@ def test_a_graph_survives_being_retired_and_its_folder(graph: InProcess, store: 
     with graph.in_use():
         graph.retire()
         assert run(graph.answer(x(1.0))) == Answers([3.0])
+
+
+def test_a_graph_is_let_go_of_once_no_request_uses_it(store: Store) -> None:
+    number = publish_graph(store, "double", 2.0)
+    served = load("double", number, store.artifact("double", number), ServeSettings())
+    predictor, quick = served.predictor, served.quick is not None
+    assert isinstance(predictor, InProcess)
+    model = weakref.ref(predictor._model)
+    with predictor.in_use():
+        served.retire()
+        assert predictor.answer_blocking(x(1.5)).values == [3.0]
+    assert quick
+    assert served.quick is None
+    assert model() is None
+    with pytest.raises(PredictionFailed, match=r"^The version does not answer any more\.$"):
+        predictor.answer_blocking(x(1.5))

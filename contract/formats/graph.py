@@ -35,7 +35,8 @@ class Graph:
         self._run = session.run
         self._inputs = [node.name for node in session.get_inputs()]  # in order; the converter respells some names
         self._tensor = signature.names[0] if signature.inputs[0].type == "tensor" else None
-        self._feed = self._matrix if plan.layout == "matrix" else self._columns
+        # which of the two is not held by its name here: what holds itself stays in memory until somebody looks for it
+        self._is_matrix = plan.layout == "matrix"
         self._names = signature.names
         self._bind = partial(bind, session, signature, plan)
 
@@ -59,7 +60,8 @@ class Graph:
         """
         output = self.signature.output
         try:
-            found = self._run(None, self._feed(columns), options)  # a net has scores alone
+            feed = self._matrix if self._is_matrix else self._columns
+            found = self._run(None, feed(columns), options)  # a net has scores alone
             scores = None
             if output.scores:
                 scores = _shares(found[-1]) if output.scores == "probabilities" else _decisions(found[-1], output)

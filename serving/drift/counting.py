@@ -78,7 +78,8 @@ class Counting:
     def __init__(self, store: Store, settings: ServeSettings) -> None:
         self._store = store
         self._settings = settings
-        self._references: dict[Key, Reference | BaselineNotFound] = {}
+        self._references: dict[Key, Reference | str] = {}
+        """Or why there is none: an error would keep in memory what was at hand when it arose, requests among it."""
         self._unread: dict[Key, float] = {}
         """When to try again."""
         self.meters: dict[Key, Meter] = {}
@@ -107,9 +108,9 @@ class Counting:
             try:
                 self._references[key] = reference(self._store.artifact(*key))
             except BaselineNotFound as error:
-                self._references[key] = error
+                self._references[key] = str(error)
         found = self._references[key]
-        if isinstance(found, BaselineNotFound):
+        if isinstance(found, str):
             raise BaselineNotFound(f"There is no drift of version {key.version} of '{key.model}'. {found}")
         return found
 
@@ -131,9 +132,7 @@ class Counting:
                 meter.count(columns, values)
         except Exception as error:  # noqa: BLE001  # the baseline is of other types; what else is said may hold a value
             log.error("The rows of %s version %d cannot be counted: %s.", *key, type(error).__name__)
-            self._references[key] = BaselineNotFound(
-                "Its rows cannot be counted as its baseline was; the log says why."
-            )
+            self._references[key] = "Its rows cannot be counted as its baseline was; the log says why."
             del self.meters[key]
             self._unread[key] = float("inf")
 

@@ -41,7 +41,7 @@ def score(
         try:
             done = scoring.score(served, file, (reads, writes), goes_to, limit=found.max_body_bytes, echo=echo)
         finally:
-            served.predictor.retire()
+            served.retire()
         where = "" if done.output == scoring.STANDARD else f", in {done.output}"
         pace = f"{done.rows / max(done.seconds, 1e-9):,.0f} rows/s"
         told_rows = f"{done.rows:,} row{'s' * (done.rows != 1)}"
