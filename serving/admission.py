@@ -1,21 +1,26 @@
 """Admission: how much is taken in at once. What is beyond it is refused at once, so that the rest is answered in time.
 
-All of it is counted on the event loop, before a body is read where possible.
+All of it is counted on the event loop, before a body is read where its head tells enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-
-from starlette.types import Receive, Scope
+from typing import Self
 
 from serving.problems import Problem
+
+Headers = Iterable[tuple[bytes, bytes]]
 
 RETRY_AFTER_S = 1
 """When whoever was refused should come again: queues are short, and what stands in them is soon answered."""
 
 PASSED_OVER_BYTES = 1 << 20
+"""Of a body after the answer to its head: so many are read and forgotten, and the connection goes on."""
+KEPT_S = 1.0
+"""How long a place is kept for a body that is still coming: who sends slowly shall not take it from others."""
 OVERLOADED = "overloaded"
 
 
@@ -26,10 +31,17 @@ class Places:
         self.number = number
         self.what = what
         self.taken = 0
+        self.kept: dict[Place, None] = {}
+        """Those whose bodies are still coming, in the order in which they were taken."""
 
     @property
     def full(self) -> bool:
-        """Whether there is none left."""
+        """Whether there is none left; if there were none, those are first taken back that were kept too long."""
+        if self.taken < self.number:
+            return False
+        until = time.monotonic() - KEPT_S
+        while self.kept and (oldest := next(iter(self.kept))).since <= until:
+            oldest.give_back()
         return self.taken >= self.number
 
     @property
@@ -45,6 +57,44 @@ class Places:
 
     def __exit__(self, *exception: object) -> None:
         self.taken -= 1
+
+
+class Place:
+    """One of the places, for one request: kept from its head on if need be, and taken once its body is there."""
+
+    __slots__ = ("_places", "held", "since")
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self.held = False
+        self.since = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.give_back()
+
+    def keep(self) -> None:
+        """Keep it while the body comes, or raise a Problem as there is none."""
+        self.take()
+        self.since = time.monotonic()
+        self._places.kept[self] = None
+
+    def take(self) -> None:
+        """Take it until the request leaves, or raise a Problem as there is none, not even this one any more."""
+        if self.held:
+            self._places.kept.pop(self, None)
+        else:
+            self._places.__enter__()
+            self.held = True
+
+    def give_back(self) -> None:
+        """Leave it to others, if it is still held."""
+        if self.held:
+            self.held = False
+            self._places.kept.pop(self, None)
+            self._places.__exit__()
 
 
 class Room:
@@ -77,18 +127,21 @@ class Room:
             self.taken -= held
 
 
-async def turned_away(problem: Problem, scope: Scope, receive: Receive) -> Problem:
+def turned_away(problem: Problem, headers: Headers) -> Problem:
     """The problem of a request whose body has not been read.
 
-    A short body is passed over, so that the connection can go on; a long one is not, and the connection ends.
+    A short body is passed over by the transport, so that the connection can go on; a long one is not, and it ends.
     """
-    length = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
-    if length.isdigit() and int(length) <= PASSED_OVER_BYTES:
-        while (await receive()).get("more_body", False):
-            pass
-    else:
+    length = announced(headers)
+    if length is None or length > PASSED_OVER_BYTES:
         problem.headers["connection"] = "close"
     return problem
+
+
+def announced(headers: Headers) -> int | None:
+    """How many bytes a body has, as far as the head tells."""
+    length = next((value for name, value in headers if name == b"content-length"), b"")
+    return int(length) if length.isdigit() else None
 
 
 def overloaded(why: str) -> Problem:

@@ -1,7 +1,8 @@
 """At once: the usual request is answered in the very moment in which its last byte is read, without a task.
 
-A row of numbers for a graph in this process takes less time than to begin a task and to wake it up. Whatever is unusual
-goes the long way (`serving.prediction`), which says the same.
+A row of numbers for a graph in this process takes less time than to begin a task and to wake it up. Whoever comes while
+all places are taken is told so as soon as the head is read. Whatever is unusual goes the long way
+(`serving.prediction`), which says the same.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from time import perf_counter
 
 from starlette.types import Scope
 
+from serving.admission import OVERLOADED, PASSED_OVER_BYTES, announced
 from serving.loading import Served
 from serving.negotiation import is_plain
-from serving.prediction import ON_LOOP_BYTES
-from serving.problems import Problem
+from serving.prediction import ON_LOOP_BYTES, needs_place
+from serving.problems import MEDIA_TYPE, Problem
 from serving.registry import Registry
 from serving.responses import new_id
 
@@ -33,7 +35,7 @@ class AtOnce:
         served = registry.snapshot.routes.get(scope["path"])
         if type(served) is not Served or served.quick is None or scope["query_string"] or scope["method"] != "POST":
             return None
-        if len(body) > ON_LOOP_BYTES or not _is_plain(scope):
+        if len(body) > ON_LOOP_BYTES or not _is_plain(scope, ON_LOOP_BYTES):
             return None
         if registry.door is not None and not registry.door.passes(scope, served.model):
             return None
@@ -50,9 +52,38 @@ class AtOnce:
             reply.body,
         )
 
+    def refusal(self, scope: Scope) -> bytes | None:
+        """The headers and the body of the answer with the status 503; None where the long way has to be gone.
 
-def _is_plain(scope: Scope) -> bool:
+        Nothing is asked of the body: what of it is still to come has to be passed over.
+        """
+        registry = self._registry
+        served = registry.snapshot.routes.get(scope["path"])
+        if type(served) is not Served or scope["method"] != "POST" or not served.predictor.places.full:
+            return None
+        length = announced(scope["headers"])
+        if length is None or not needs_place(served.predictor, length):
+            return None
+        if not _is_plain(scope, min(PASSED_OVER_BYTES, registry.settings.max_body_bytes)):
+            return None
+        if registry.door is not None and not registry.door.passes(scope, served.model):
+            return None
+        began, request_id = perf_counter(), new_id()
+        problem = served.predictor.places.refusal
+        body = problem.body(request_id)
+        registry.observation.sheet.refused[OVERLOADED] += 1
+        registry.observation.offer(served, scope, request_id, 503, began)
+        return b"content-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\nretry-after: %b\r\n\r\n%b" % (
+            MEDIA_TYPE.encode(),
+            len(body),
+            request_id.encode(),
+            problem.headers["retry-after"].encode(),
+            body,
+        )
+
+
+def _is_plain(scope: Scope, limit: int) -> bool:
     try:
-        return is_plain(scope["headers"], ON_LOOP_BYTES)
+        return is_plain(scope["headers"], limit)
     except Problem:
         return False

@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 
 from serving.access.schemes import secure
 from serving.loading import Served
+from serving.patience import LONGEST_MS
 from serving.problems import MEDIA_TYPE, ProblemDocument
 from serving.registry import Registry
 from serving.snapshot import Snapshot
@@ -61,6 +62,15 @@ _ANSWERS = (
     "for `prediction`, confidence, probabilities or scores, `id`, `warnings` and `error`. When something goes wrong "
     "after the first answers, the last record has an `error`, and no more follow."
 )
+_PATIENCE = {
+    "name": "X-Request-Timeout-Ms",
+    "in": "header",
+    "schema": {"type": "integer", "minimum": 1, "maximum": LONGEST_MS},
+    "description": (
+        "for how many milliseconds from the request's head the caller waits for the answer to rows as JSON; "
+        "what takes longer is answered with 504, and not computed any more"
+    ),
+}
 _TEXT = {"type": "string"}
 _BYTES = {"type": "string", "format": "binary"}
 
@@ -135,7 +145,7 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
         "summary": f"Predict with {name}, version {served.version}",
         "description": escape(served.manifest.description, quote=False),  # a document's are Markdown, with HTML in it
         "operationId": operation_id,
-        "parameters": [echo],
+        "parameters": [echo, _PATIENCE],
         "requestBody": {
             "required": True,
             "description": _ROWS,

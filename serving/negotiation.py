@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import parse_qs
 
+from serving.patience import HEADER as PATIENCE
+from serving.patience import milliseconds
 from serving.problems import Problem
 from serving.tables import BY_MEDIA, FORMS, JSON, Form
 
@@ -19,7 +21,8 @@ def is_plain(headers: Headers, limit: int) -> bool:
     """Whether a body of JSON is to be answered with JSON, as most are.
 
     Raises:
-        Problem: it is, but the body is encoded, or announced to have more than `limit` bytes.
+        Problem: it is, but the body is encoded, or announced to have more than `limit` bytes. Or, whatever
+            the form, the caller does not say rightly how long it waits.
     """
     kind, accepts, length, encoded = b"", b"", b"", False
     for name, value in headers:
@@ -31,6 +34,8 @@ def is_plain(headers: Headers, limit: int) -> bool:
             length = value
         elif name == b"content-encoding":
             encoded = value.strip().lower() != b"identity"
+        elif name == PATIENCE:
+            milliseconds(value)
     if kind != b"application/json" and kind.partition(b";")[0].strip().lower() != b"application/json":
         return False
     if accepts not in _PLAIN and _chosen(accepts, JSON) is not JSON:

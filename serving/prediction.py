@@ -16,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from contract.answers import Answers, Columns
 from contract.errors import DeadlineExceeded
-from serving.admission import OVERLOADED, turned_away
+from serving.admission import OVERLOADED, Place, announced, turned_away
 from serving.columns_form import is_columns_form, read_columns_form
 from serving.draining import ending
 from serving.limiting.charging import charge
@@ -24,6 +24,7 @@ from serving.loading import Served
 from serving.negotiation import is_plain, too_large, wants_echo
 from serving.observed import GONE, STREAMING
 from serving.patience import patience
+from serving.predictor import Predictor
 from serving.problems import Problem
 from serving.replies import Reply, ReplySchema
 from serving.requests import RequestSchema, Row, Unlike
@@ -57,19 +58,21 @@ async def predict(
         if not is_plain(scope["headers"], limit):
             observe = partial(offer, served, scope, request_id, STREAMING, began)
             if registry.streams.full:
-                raise await turned_away(registry.streams.refusal, scope, receive)
+                raise turned_away(registry.streams.refusal, scope["headers"])
             with registry.streams:
                 status, rows = await answer_stream(served, scope, receive, send, request_id, registry.settings, observe)
             offer(served, scope, request_id, status, began, streamed=rows)
             return
         predictor = served.predictor
-        with predictor.in_use():
-            if not predictor.cheap and predictor.places.full:
-                raise await turned_away(predictor.places.refusal, scope, receive)
+        with predictor.in_use(), Place(predictor.places) as place:
+            if needs_place(predictor, announced(scope["headers"])):
+                if predictor.places.full:
+                    raise turned_away(predictor.places.refusal, scope["headers"])
+                place.keep()
             message = await receive()
             reply: Reply | None = None
             if message.get("more_body", False) or message["type"] == "http.disconnect":
-                reply = await _in_parts(served, message, scope, receive, request_id, registry, began)
+                reply = await _in_parts(served, message, scope, receive, request_id, registry, began, place)
             else:
                 body = message["body"]
                 if len(body) > limit:
@@ -77,10 +80,11 @@ async def predict(
                 if served.quick and not scope["query_string"] and len(body) <= ON_LOOP_BYTES:
                     reply = served.quick(body, request_id)
                 if reply is None:
-                    reply = await _at_length(served, body, scope, request_id, began)
+                    reply = await _at_length(served, body, scope, request_id, began, place)
         size = (b"content-length", b"%d" % len(reply.body))
         headers = [_JSON_TYPE, size, *served.headers, (b"x-request-id", request_id.encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        status = GONE if has_left(receive) else 200
         await send({"type": "http.response.body", "body": reply.body})
     except Hangup:
         offer(served, scope, request_id, GONE, began)
@@ -93,29 +97,52 @@ async def predict(
         status = await send_problem(error, request_id, send)
         offer(served, scope, request_id, status, began)
     else:
-        offer(served, scope, request_id, 200, began, reply)
+        offer(served, scope, request_id, status, began, reply)
+
+
+def has_left(receive: Receive) -> bool:
+    """Whether it is known that the caller of a request, which came whole and is not answered yet, is gone."""
+    coming = receive().__await__()
+    try:
+        next(coming)  # nothing comes from who waits for the answer, so this would wait, too
+    except StopIteration as come:
+        return bool(come.value["type"] == "http.disconnect")
+    coming.close()
+    return False
+
+
+def needs_place(predictor: Predictor, body_bytes: int | None) -> bool:
+    """Whether a request needs a place, for all that is known of its body."""
+    return not predictor.cheap or (body_bytes or 0) > ON_LOOP_BYTES
 
 
 async def _in_parts(
-    served: Served, first: Message, scope: Scope, receive: Receive, request_id: str, registry: Registry, began: float
+    served: Served,
+    first: Message,
+    scope: Scope,
+    receive: Receive,
+    request_id: str,
+    registry: Registry,
+    began: float,
+    place: Place,
 ) -> Reply:
     """Answer rows whose body does not come at once."""
-    if served.predictor.places.full:
-        raise await turned_away(served.predictor.places.refusal, scope, receive)
+    headers, places = scope["headers"], served.predictor.places
+    if announced(headers) is None and not place.held and places.full:
+        raise turned_away(places.refusal, headers)
     with registry.room.hold() as more:
         body = await _all_of(first, receive, registry.settings.max_body_bytes, more)
-        return await _at_length(served, body, scope, request_id, began)
+        return await _at_length(served, body, scope, request_id, began, place)
 
 
-async def _at_length(served: Served, body: bytes, scope: Scope, request_id: str, began: float) -> Reply:
+async def _at_length(served: Served, body: bytes, scope: Scope, request_id: str, began: float, place: Place) -> Reply:
     """Answer any rows. What is large is read, and its answer written, beside the event loop."""
     predictor, echo = served.predictor, wants_echo(scope["query_string"])
     within_s = patience(scope["headers"])
-    if predictor.cheap and len(body) <= ON_LOOP_BYTES:
-        return await _answered(_here, served, body, scope, request_id, echo=echo, until=began + within_s)
-    with predictor.places:
-        work = _here if len(body) <= ON_LOOP_BYTES else predictor.slots.run
-        return await _answered(work, served, body, scope, request_id, echo=echo, until=began + within_s)
+    if needs_place(predictor, len(body)):
+        place.take()
+    work = _here if len(body) <= ON_LOOP_BYTES else predictor.slots.run
+    return await _answered(work, served, body, scope, request_id, echo=echo, until=began + within_s)
 
 
 async def _answered(

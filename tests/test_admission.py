@@ -10,9 +10,10 @@ import httpx
 import pytest
 
 from contract.store import Store
-from serving.admission import Places, Room
+from serving.admission import KEPT_S, PASSED_OVER_BYTES, Place, Places, Room
 from serving.problems import Problem
 from tests.live import WAITS, Service, Times, publish, publish_graph, running, until
+from tests.raw import Caller, request, said
 
 FULL = r"^All places for requests to this version \(2\) are taken; ask again in 1 s\.$"
 
@@ -26,6 +27,28 @@ def test_there_are_so_many_places_and_each_is_given_back() -> None:
                 pass
         assert not places.full
     assert (refused.value.status, refused.value.code) == (503, "overloaded")
+
+
+def test_a_place_is_kept_for_a_body_that_comes_soon_and_for_no_other() -> None:
+    places = Places(2)
+    with Place(places) as soon, Place(places) as late, Place(places) as other:
+        soon.keep()
+        late.keep()
+        with pytest.raises(Problem, match=FULL):
+            other.keep()
+        soon.take()
+        for place in (soon, late):
+            place.since -= KEPT_S
+        assert not places.full
+        assert (soon.held, late.held, places.taken) == (True, False, 1)
+        other.take()
+        with pytest.raises(Problem, match=FULL):
+            late.take()
+        other.give_back()
+        other.give_back()
+        late.take()
+        assert places.taken == 2
+    assert (places.taken, places.kept) == (0, {})
 
 
 def test_room_is_shared_and_whoever_is_alone_gets_it() -> None:
@@ -113,6 +136,34 @@ def test_a_body_that_has_not_come_yet_is_not_waited_for(full: Service) -> None:
         answer = peer.recv(65_536)
     assert answer.startswith(b"HTTP/1.1 503 ")
     assert b"connection: close" in answer.lower()
+
+
+def test_it_is_refused_by_its_head_and_what_comes_of_it_is_passed_over(full: Service) -> None:
+    before = refused(full)
+    with Caller(full.url) as caller:
+        caller.send(request(path="/models/busy/predict", body=b" " * PASSED_OVER_BYTES)[:-PASSED_OVER_BYTES])
+        heard = caller.hear(answers=1)
+        assert (heard.statuses, heard.problem["code"], heard.heads[0]["retry-after"]) == ([503], "overloaded", "1")
+        assert "connection" not in heard.heads[0]
+        caller.send(*[b" " * 4_096] * (PASSED_OVER_BYTES // 4_096), request("GET", "/health/live", body=None))
+        assert caller.hear(answers=1).statuses == [200]
+    heard = said(full.url, request(path="/models/busy/predict", body=b" " * (PASSED_OVER_BYTES + 1)))
+    assert heard.refusal == ([503], "overloaded", True)
+    assert heard.heads[0]["connection"] == "close"
+    assert refused(full) == before + 2
+
+
+def test_who_sends_slowly_keeps_no_place_from_others_and_is_answered(crowded: tuple[Service, Path]) -> None:
+    service, _ = crowded
+    sent = request(path="/models/cheap/predict", body=b'{"x":1}'.ljust(9_000))
+    with Caller(service.url) as one, Caller(service.url) as other:
+        one.send(sent[:-1])
+        other.send(sent[:-9_000])
+        in_flight = 'lectern_requests_in_flight{model="cheap",version="1"} 2.0'
+        until(lambda: in_flight in service.client.get("/metrics").text)
+        until(lambda: said(service.url, sent, answers=1).statuses == [200])
+        assert one.send(sent[-1:]).hear(answers=1).statuses == [200]
+        assert other.send(sent[-9_000:]).hear(answers=1).statuses == [200]
 
 
 def test_other_models_pages_and_health_answer_meanwhile(full: Service) -> None:

@@ -14,6 +14,7 @@ from contract.deploying import Deployer
 from contract.store import Store
 from serving.access import key_file
 from serving.access.caller import CALLER, caller_of
+from serving.admission import PASSED_OVER_BYTES
 from serving.app import Lectern, create_app
 from serving.prediction import ON_LOOP_BYTES
 from serving.settings import ServeSettings
@@ -174,6 +175,69 @@ def test_what_is_unusual_goes_the_long_way(app: Lectern, asked: dict[str, Any], 
     assert app.at_once(asked, body) is None
 
 
+# --- no place
+
+
+LENGTH = (b"content-length", b"9000")
+
+
+@pytest.fixture
+def full(app: Lectern) -> Iterator[Lectern]:
+    """The application while all places are taken, those of one model only by a body that does not come."""
+    places = [app.registry.snapshot.routes[f"/models/{name}/predict"].predictor.places for name in ("double", "times")]  # type: ignore[union-attr]  # no canary
+    for each in places:
+        each.taken = each.number
+    yield app
+    for each in places:
+        each.taken = 0
+
+
+@pytest.mark.parametrize(("model", "length"), [("double", 9_000), ("times", 7), ("times", PASSED_OVER_BYTES)])
+def test_whoever_comes_when_all_places_are_taken_is_told_so_by_its_head(
+    full: Lectern, monkeypatch: pytest.MonkeyPatch, model: str, length: int
+) -> None:
+    offered: list[Any] = []
+    monkeypatch.setattr(full.registry.observation, "offer", lambda *given: offered.append(given))
+    refused = full.registry.observation.sheet.refused
+    before = refused["overloaded"]
+    asked = scope(f"/models/{model}/predict", (b"content-length", b"%d" % length))
+    answer = full.at_once.refusal(asked)
+    assert answer is not None
+    head, _, body = answer.partition(b"\r\n\r\n")
+    problem = json.loads(body)
+    assert head.decode().split("\r\n") == [
+        "content-type: application/problem+json",
+        f"content-length: {len(body)}",
+        f"x-request-id: {problem['request_id']}",
+        "retry-after: 1",
+    ]
+    assert (problem["status"], problem["code"]) == (503, "overloaded")
+    assert refused["overloaded"] == before + 1
+    [(found, whose, request_id, status, began)] = offered
+    assert (found.model, whose, request_id, status) == (model, asked, problem["request_id"], 503)
+    assert 0 < began < time.perf_counter()
+
+
+TAKEN: dict[str, dict[str, Any]] = {
+    "a short body for a graph": scope("/models/double/predict", (b"content-length", b"%d" % ON_LOOP_BYTES)),
+    "a body of unknown length": scope("/models/times/predict"),
+    "a long body": scope("/models/times/predict", (b"content-length", b"%d" % (PASSED_OVER_BYTES + 1))),
+    "another method": scope("/models/times/predict", LENGTH, method="GET"),
+    "another path": scope("/models", LENGTH),
+    "a canary": scope("/models/shared/predict", LENGTH),
+    "a model with places": scope("/models/shared/versions/1/predict", LENGTH),
+    "another form": scope("/models/times/predict", headers=[(b"content-type", b"text/csv"), LENGTH]),
+    "an encoding": scope("/models/times/predict", LENGTH, (b"content-encoding", b"gzip")),
+}
+
+
+@pytest.mark.parametrize("asked", TAKEN.values(), ids=TAKEN)
+def test_of_all_others_the_long_way_tells_more(full: Lectern, asked: dict[str, Any]) -> None:
+    before = dict(full.registry.observation.sheet.refused)
+    assert full.at_once.refusal(asked) is None
+    assert full.registry.observation.sheet.refused == before
+
+
 # --- the door
 
 
@@ -234,3 +298,12 @@ def test_it_is_known_who_asked(store: Store, tmp_path: Path) -> None:
         nobody = scope()
         assert made.at_once(nobody, ROW) is None
         assert CALLER not in nobody
+        places = made.registry.snapshot.routes["/models/times/predict"].predictor.places  # type: ignore[union-attr]  # no canary
+        places.taken = places.number
+        told = scope("/models/times/predict", LENGTH, (b"authorization", f"Bearer {ada}".encode()))
+        assert made.at_once.refusal(told) is not None
+        assert caller_of(told) == caller
+        stranger = scope("/models/times/predict", LENGTH)
+        assert made.at_once.refusal(stranger) is None
+        assert CALLER not in stranger
+        places.taken = 0

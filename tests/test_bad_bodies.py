@@ -52,7 +52,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     store = Store(tmp_path_factory.mktemp("bodies") / "store")
     publish(store, "notes", Says(predict=lambda frame: frame["size"].to_numpy()), signature=NOTES)
     publish_single(store)
-    with running(store, default_model="notes", max_text_chars=LONGEST, max_body_bytes=4 << 20) as found:
+    with running(store, default_model="notes", max_text_chars=LONGEST, max_body_bytes=8 << 20) as found:
         yield found
         assert SECRET not in found.printed + found.complaints
         assert "\x1b" not in found.printed + found.complaints
@@ -202,7 +202,7 @@ def test_a_key_that_stands_twice_is_refused_in_every_form(service: Service) -> N
             assert (found.status, found.code, found.errors) == (400, "duplicate_key", []), body[:60]
 
 
-@pytest.mark.parametrize("depth", [101, 1_000, 10**5, 2 * 10**5])
+@pytest.mark.parametrize("depth", [101, 1_000, 10**5, 10**6])
 def test_a_deep_body_is_refused_in_every_form(service: Service, depth: int) -> None:
     for opening, closing in (("[", "]"), ('{"x":', "}")):
         deep = opening * depth + "1" + closing * depth

@@ -11,6 +11,7 @@ import schemathesis
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from contract.store import Store
+from serving.patience import HEADER
 from serving.tables import FORMS
 from tests.live import Service, damage, publish_graph, running, until
 
@@ -102,6 +103,24 @@ def assert_examples_hold(service: Service, document: Any, path: str) -> None:
         assert without_id(answer) == without_id(said[name]["value"])
     assert not validator(document, *response).is_valid({"predictions": []})
     assert not validator(document, *request).is_valid([])
+
+
+def test_every_prediction_may_say_how_long_its_caller_waits(examples: Service, document: Any) -> None:
+    paths = [path for path in document["paths"] if path.endswith("/predict")]
+    assert len(paths) == 3
+    for path in paths:
+        operation = document["paths"][path]["post"]
+        [said] = [found for found in operation["parameters"] if found["in"] == "header"]
+        assert (said["name"].lower(), said.get("required", False)) == (HEADER.decode(), False)
+        assert said["schema"] == {"type": "integer", "minimum": 1, "maximum": 999_999_999}
+        example = operation["requestBody"]["content"]["application/json"]["examples"]["one row"]["value"]
+        lines = f"{json.dumps(example)}\n"
+        for value, status in ((0, 422), (1_000_000_000, 422), (999_999_999, 200), (60_000, 200), (1.5, 422)):
+            for kind in ("application/json", "application/x-ndjson"):
+                headers = {said["name"]: str(value), "content-type": kind}
+                answer = examples.client.post(path, content=lines, headers=headers)
+                assert answer.status_code == status, (path, kind, value)
+                assert status == 200 or answer.json()["code"] == "invalid_timeout"
 
 
 def test_it_names_every_form_of_rows_and_answers(document: Any) -> None:

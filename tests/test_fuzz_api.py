@@ -15,12 +15,14 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from contract.store import Store
+from serving.patience import LONGEST_MS
 from serving.problems import MAX_BYTES
 from tests.live import Says, Service, publish, publish_graph, running
 from tests.test_bad_bodies import NOTES
 from tests.test_bad_requests import INTERNAL
 
 FEW, MANY = 12, 2_000
+PATIENCE = "X-Request-Timeout-Ms"
 BOUNDED = NOTES.model_copy(
     update={"inputs": (NOTES.inputs[0].model_copy(update={"bounds": (-1e9, 1e9)}), *NOTES.inputs[1:])}
 )
@@ -62,6 +64,13 @@ def whole(value: Any) -> Any:
     return value
 
 
+def patient(case: schemathesis.Case[Any]) -> None:
+    """Have a caller who waits for a while wait for long: what does not come in time is 504, and rightly so."""
+    said = str(case.headers.get(PATIENCE, "")) if case.headers else ""
+    if said.isdecimal() and 0 < int(said) <= LONGEST_MS:
+        case.headers[PATIENCE] = str(LONGEST_MS)
+
+
 def asked(service: Service, api: OpenApiSchema, mode: GenerationMode) -> Counter[int]:
     """Try every operation with a body, or with anything that may be wrong; return how often each status came."""
     seen = Counter[int]()
@@ -80,6 +89,7 @@ def asked(service: Service, api: OpenApiSchema, mode: GenerationMode) -> Counter
         def ask(case: schemathesis.Case[Any]) -> None:
             if case.body is not None and mode == GenerationMode.POSITIVE:
                 case.body = whole(case.body)
+            patient(case)
             response = case.call()
             seen[response.status_code] += 1
             # no schema says which texts are tables

@@ -26,7 +26,7 @@ def test_the_header_is_a_number_of_milliseconds_or_not_there() -> None:
 )
 def test_anything_else_is_refused(value: bytes) -> None:
     with pytest.raises(
-        Problem, match=r"^The header X-Request-Timeout-Ms is a whole number of milliseconds, above 0\.$"
+        Problem, match=r"^The header X-Request-Timeout-Ms is a whole number of milliseconds, from 1 to 999,999,999\.$"
     ):
         patience([(HEADER, value)])
 

@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import httpx
@@ -32,8 +32,13 @@ def service(store: Store) -> Iterator[Service]:
 
 def workers(service: Service) -> list[int]:
     """The processes of both, once there are two."""
+    return until(lambda: two(children(service)))
+
+
+def children(service: Service) -> list[int]:
+    """The processes that its supervisor began, of which each is a worker once it answers."""
     own = service.process.pid
-    return until(lambda: two([child for child, parent in processes().items() if parent == own]))
+    return [child for child, parent in processes().items() if parent == own]
 
 
 def two(found: list[int]) -> list[int]:
@@ -65,13 +70,22 @@ def callers(service: Service, number: int, requests: int = 0) -> Iterator[Counte
             thread.join()
 
 
+def follows(service: Service, otherwise: str, condition: Callable[[], bool], within_s: float) -> None:
+    """Wait a little for what a signal should bring about."""
+    try:
+        until(condition, within_s=within_s)
+    except AssertionError:
+        pytest.fail(f"{within_s} s after SIGHUP {otherwise}; the service said:\n{service.complaints}", pytrace=False)
+
+
 def test_a_rolling_restart_loses_no_request(service: Service) -> None:
     before = workers(service)
     with callers(service, 4, 1_000) as got:
         until(lambda: got["200"] > 50)
         service.process.send_signal(signal.SIGHUP)
-        until(lambda: ROLLED in service.complaints)
-        until(lambda: not set(before) & set(processes()))
+        follows(service, "no new worker has begun", lambda: len(children(service)) > 2, 15)
+        follows(service, "not all workers are new ones", lambda: ROLLED in service.complaints, 60)
+        follows(service, "a worker that was replaced lives on", lambda: not set(before) & set(processes()), 30)
     assert set(got) == {"200"}
     assert not set(before) & set(workers(service))
     assert (service.stop(signal.SIGTERM), service.printed.splitlines()[-1]) == (0, "Stopped.")

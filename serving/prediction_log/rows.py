@@ -16,7 +16,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from contract.signature import as_key
 from serving.access.caller import caller_of
 from serving.loading import Served
-from serving.observed import Observed
+from serving.observed import GONE, Observed
 from serving.prediction_log.privacy import Privacy
 from serving.requests import Row
 
@@ -59,7 +59,7 @@ class Rows:
         caller = caller or (privacy.caller(client[0]) if client else None)
         at, latency_us = int((began_at + one.ended) * 1e6), int(one.seconds * 1e6)
         ids, rows, values, scores = reply.ids, reply.rows, reply.answers.values, reply.answers.scores
-        inputs, hashed, unlike = version.inputs, version.hashed, reply.unlike
+        inputs, hashed, unlike, gone = version.inputs, version.hashed, reply.unlike, one.status == GONE
         return [
             (
                 ids[n],
@@ -75,7 +75,7 @@ class Rows:
                 _kinds(unlike[n]) if n in unlike else None,
                 caller,
                 subject,
-                False,
+                gone,
             )
             for n in range(min(most, len(values)))
         ]

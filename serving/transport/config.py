@@ -10,7 +10,7 @@ import uvicorn
 from serving.settings import ServeSettings
 from serving.transport.around import around
 from serving.transport.edge import RESERVE, Edge
-from serving.transport.prompt import Answer, Prompt
+from serving.transport.prompt import AtOnce, Prompt
 
 OTHER_FILES = 256
 """Files that a process has open beside its connections: models, pipes to their processes, the log."""
@@ -20,7 +20,7 @@ class Transport(uvicorn.Config):
     """uvicorn's configuration for the settings of the service."""
 
     edge: Edge
-    at_once: Answer | None
+    at_once: AtOnce | None
     """What answers the usual request; None where something stands around the application that has to see it."""
 
     def __init__(self, app: Any, settings: ServeSettings, **options: Any) -> None:

@@ -13,6 +13,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from serving.admission import PASSED_OVER_BYTES
 from serving.problems import Problem
 from serving.transport import heads
 from serving.transport.heads import Refused
@@ -29,7 +30,7 @@ NEVER = float("inf")
 MOST_PIPELINED = 100
 """Requests on one connection that may wait for the answers to those before them."""
 SLACK_BYTES = 64 << 10
-"""What a body may cost beside itself, and what of it may come after its answer."""
+"""What a body may cost beside itself, and its head with it."""
 LEAST_RATE = 100
 """Bytes a second at which a body has to come, on the average of the time in which it has to go on."""
 LINGER_S = 5.0
@@ -281,7 +282,7 @@ class Strict(HttpToolsProtocol):
             self.refuse(Problem(413, "chunks_too_small", "The body comes in pieces of a few bytes; send larger ones."))
         elif self._body_bytes > self.edge.most_body_bytes and self.scope["method"] != "POST":
             self.refuse(self.edge.body_too_large())
-        elif cycle.response_complete and self._raw_bytes > SLACK_BYTES:
+        elif cycle.response_complete and self._raw_bytes > SLACK_BYTES + PASSED_OVER_BYTES:
             self.linger()
 
     def _is_unread(self, now: float) -> bool:

@@ -45,7 +45,7 @@ PREDICTIONS = Table(
     Column("warnings", Text),  # JSON: {field: kind of warning}
     Column("caller", Text),
     Column("subject", Text),  # keyed hash of X-Subject-Id
-    Column("gone", Boolean, nullable=False),  # its caller left before the stream it belongs to had ended
+    Column("gone", Boolean, nullable=False),  # its caller left before the answer it belongs to had gone out
     Index("ix_predictions_model_at", "model", "at"),
     Index(
         "ix_predictions_subject",
