@@ -1,17 +1,17 @@
-"""Breathing: a thread beside the event loop rests longer than it works, so that no request waits long for its turn.
+"""Breathing: a thread beside the event loop rests at least as long as it works, so that no request waits for long.
 
 Both run Python, of which only one can at a time: who works in one go holds up every request that arrives meanwhile.
 """
 
 from __future__ import annotations
 
-_TIMES_AS_LONG = 3.0
-_LEAST_S, _MOST_S = 0.005, 0.02
-_URGENT_S = 0.001
+_USUAL, _URGENT = (3.0, 0.005), (1.0, 0.001)
+"""How many times as long as it worked a thread rests, and how long at least."""
+_MOST_S = 0.02
 
 
-def rest_s(worked_s: float, *, urgent: bool) -> float:
-    """How long to rest after some work, in seconds; no longer than others need to begin where it is `urgent`.
+def rest_s(worked_s: float, *, urgent: bool = False) -> float:
+    """How long to rest after some work, in seconds; no longer than it took where it is `urgent`.
 
     Not less than a few milliseconds otherwise, in which more gathers: a few requests take nearly as long as many.
 
@@ -19,4 +19,5 @@ def rest_s(worked_s: float, *, urgent: bool) -> float:
         worked_s: processor time that it took.
         urgent: whether more comes than gets done in this way.
     """
-    return _URGENT_S if urgent else min(max(_TIMES_AS_LONG * worked_s, _LEAST_S), _MOST_S)
+    times_as_long, least = _URGENT if urgent else _USUAL
+    return min(max(times_as_long * worked_s, least), _MOST_S)

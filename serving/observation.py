@@ -27,13 +27,11 @@ from serving.replies import Reply
 from serving.shadow import Shadows
 from serving.tally import Tally
 
-MOST_ROWS = 100_000
-"""Rows that wait to be looked at; what comes beyond them is answered but not observed."""
+MOST_ROWS = 10_000
+"""While so many rows wait to be looked at, what comes is answered but not observed."""
 _EVERY_S = 0.25
-_AT_ONCE = 100
-"""Requests that are looked at before the event loop gets its turn: about a millisecond."""
-_FEW_ROWS = 10_000
-"""While no more rows than these wait, the event loop goes first."""
+_AT_ONCE, _ROWS_AT_ONCE = 100, 1_000
+"""Requests, and rows of them, that are looked at before the event loop gets its turn: a millisecond, or a few."""
 
 log = logging.getLogger("lectern.observation")
 
@@ -99,9 +97,9 @@ class Observation:
         ended = perf_counter()
         rows = streamed if reply is None else len(reply.answers.values)
         if reply is not None:
-            self._offered += rows
-            if self._offered - self._taken > MOST_ROWS:
-                self._offered -= rows
+            if self._offered - self._taken < MOST_ROWS:
+                self._offered += rows
+            else:
                 self.sheet.dropped += rows
                 reply = None
         self._queue.append(Observed(served, scope, request_id, status, ended - began, ended, rows, reply))
@@ -137,12 +135,23 @@ class Observation:
     def _look(self) -> None:
         while self._queue:
             began = thread_time()
-            some = [self._queue.popleft() for _ in range(min(len(self._queue), _AT_ONCE))]
-            self._taken += sum(one.rows for one in some if one.reply is not None)
+            some = self._some()
             for observer in self.observers:
                 try:
                     observer.see(some)
                 except Exception:
                     log.exception("%s failed in an unforeseen way.", type(observer).__name__)
             if not self._stopping.is_set():
-                time.sleep(rest_s(thread_time() - began, urgent=self._offered - self._taken > _FEW_ROWS))
+                time.sleep(rest_s(thread_time() - began))
+
+    def _some(self) -> list[Observed]:
+        """The next few from the queue, which is not empty."""
+        some: list[Observed] = []
+        rows = 0
+        while self._queue and len(some) < _AT_ONCE and rows < _ROWS_AT_ONCE:
+            one = self._queue.popleft()
+            some.append(one)
+            if one.reply is not None:
+                rows += one.rows
+        self._taken += rows
+        return some

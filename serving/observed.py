@@ -70,7 +70,9 @@ class Observed(NamedTuple):
     """When that was, as `time.perf_counter` counts."""
     rows: int
     reply: Reply | Part | None
-    """None where nothing was answered, or there was no room to keep it; and at the end of a stream."""
+    """None where nothing was answered, or there was no room to keep it; and at the end of a stream.
+
+    With the status GONE: what was to be answered to who had left."""
 
     @property
     def columns(self) -> Columns:
@@ -101,7 +103,7 @@ class Observer(ABC):
 
     @abstractmethod
     def see(self, some: Sequence[Observed]) -> None:
-        """Look at some of it: about two hundred requests at a time, in the order in which they ended."""
+        """Look at some of it, a hundred requests or a thousand rows at a time, in the order in which they ended."""
 
     def start(self) -> None:  # noqa: B027  # most need not
         """Begin, in the process that answers."""

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from serving.turns import SHORT_TURNS, be_less_urgent
+
 IDLE_S = 10.0
 """How long a thread stays that has nothing to do."""
 
@@ -77,6 +79,7 @@ class Slots:
         return job
 
     def _live(self) -> None:
+        be_less_urgent()
         while True:
             with self._lock:
                 self._resting += 1
@@ -86,4 +89,5 @@ class Slots:
                 if not wanted and not self._wanted.acquire(blocking=False):  # else something came just now
                     self._threads -= 1
                     return
-            self._jobs.popleft().do()
+            with SHORT_TURNS:
+                self._jobs.popleft().do()

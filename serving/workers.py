@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 FORKS = sys.platform == "linux"
 """Whether workers may begin as copies of the process that starts them, which is sure to have no other thread."""
-GC_THRESHOLDS = (10_000, 20, 100)
+GC_THRESHOLDS = (50_000, 20, 100)
+"""When it is looked for what refers to itself: seldom, as the rows of some large requests make young objects enough."""
 RETIRE, AT_ONCE = signal.SIGUSR1, signal.SIGQUIT
 """What a worker is told beside SIGTERM: that others have taken its place, or that nobody is to be waited for."""
 _FROM_TERMINAL = (signal.SIGINT, signal.SIGHUP)

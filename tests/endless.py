@@ -50,8 +50,8 @@ def loop() -> bytes:
     return content
 
 
-def publish_loop(store: Store, name: str = "endless") -> int:
-    """Make a version of it."""
-    files = {onnx.FILE: loop(), golden.GOLDEN: golden.write({"x": [1.0, 2.0]}, Answers([2.0, 4.0]))}
+def publish_loop(store: Store, name: str = "endless", turns: float = 2.0) -> int:
+    """Make a version of it; so many turns it takes to prove that it still answers as it did."""
+    files = {onnx.FILE: loop(), golden.GOLDEN: golden.write({"x": [1.0, turns]}, Answers([2.0, 2 * turns]))}
     runtime = Runtime(format="onnx", onnx=Onnx(layout="matrix", dtype="float64", max_difference=0.0))
     return store.publish(sealed(store, files, model=name, signature=X, runtime=runtime))

@@ -1,4 +1,12 @@
-"""Four times what a service can answer, for a minute: what is answered, and how soon it refuses (`make soak`)."""
+"""Four times what a service can answer, for a minute: what is answered, and how soon it refuses (`make soak`).
+
+The service has one core and its callers another, so that what the callers take is not missing in the service. A
+machine is not as fast at one moment as at another, so the peak is measured anew before each third of the minute.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -6,33 +14,50 @@ from contract.store import Store
 from tests.live import running, until
 from tests.overloading import BODIES, overload, publish_both, resident_bytes
 
-SECONDS, TIMES = 60.0, 4
+ROUNDS, SECONDS, TIMES = 3, 20.0, 4
+CONNECTIONS = 600
+"""More than there are places, so that somebody is free to ask while others wait."""
 REFUSED_WITHIN_S = 0.05
-GOODPUT = 0.9
+GOODPUT = {"slow": 0.9, "wide": 0.7}
+"""Of the peak. To take in and refuse three bodies of a thousand rows takes some of the time of answering a fourth."""
 GROWTH = 64 << 20
+
+
+@contextmanager
+def on_core(number: int) -> Iterator[None]:
+    """What this process does, and what it starts, is done by one of the cores."""
+    usual = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(usual)[number % len(usual)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usual)
 
 
 @pytest.mark.parametrize("model", BODIES)
 def test_four_times_its_capacity(store: Store, model: str) -> None:
     publish_both(store)
-    with running(store) as service:
+    peaks, rounds = [], []
+    with on_core(0), running(store) as service, on_core(1):
         until(lambda: service.complaints.count("answers now.") == 2)
-        overload(service, model, 2.0, connections=16)
-        peak = overload(service, model, SECONDS / 4, connections=16)
-        overload(service, model, 5.0, connections=400, rate=TIMES * peak.goodput)
+        peak = overload(service, model, 2.0, connections=16)
+        overload(service, model, 5.0, CONNECTIONS, rate=TIMES * peak.goodput)
         before = resident_bytes(service)
-        found = overload(service, model, SECONDS, connections=400, rate=TIMES * peak.goodput)
+        for _ in range(ROUNDS):
+            peaks.append(overload(service, model, SECONDS / 3, connections=16).goodput)
+            rounds.append(overload(service, model, SECONDS, CONNECTIONS, rate=TIMES * peaks[-1]))
         grown = resident_bytes(service) - before
-    refused = sorted(found.refused_s)
+    share = sum(found.goodput for found in rounds) / sum(peaks)
+    asked = sum(found.statuses.total() for found in rounds) / SECONDS / sum(peaks)
+    refused = sorted(taken for found in rounds for taken in found.refused_s)
     late = refused[int(0.99 * len(refused))]
-    asked = found.statuses.total() / found.seconds
     print(
-        f"{model}: {peak.goodput:,.0f} requests/s at its peak; asked {asked:,.0f} times a second it answered "
-        f"{found.goodput:,.0f}; refused {len(refused):,}, 99 % within {1000 * late:.1f} ms, all within "
+        f"{model}: {sum(peaks) / ROUNDS:,.0f} requests/s at its peak; asked {asked:.1f} times as often it answered "
+        f"{share:.2f} of that; refused {len(refused):,}, 99 % within {1000 * late:.1f} ms, all within "
         f"{1000 * refused[-1]:.1f} ms; {grown >> 20} MiB more"
     )
-    assert set(found.statuses) == {"200", "503 overloaded"}
-    assert set(found.health) == {200}
-    assert found.goodput >= GOODPUT * peak.goodput
+    assert {status for found in rounds for status in found.statuses} == {"200", "503 overloaded"}
+    assert {status for found in rounds for status in found.health} == {200}
+    assert share >= GOODPUT[model]
     assert late <= REFUSED_WITHIN_S
     assert grown <= GROWTH

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pytest
 
@@ -17,6 +17,7 @@ from serving import observation
 from serving.loading import Served
 from serving.metrics import BOUNDS_S, MOST_CLASSES, MOST_FIELDS, SHEET, Batches, Counts, Sheet
 from serving.observation import Observation
+from serving.observed import Observed, Observer
 from serving.replies import Reply
 from serving.vitals import Vitals
 from tests.live import until
@@ -106,12 +107,12 @@ def test_what_the_queue_cannot_take_is_counted_but_not_looked_at(monkeypatch: py
     monkeypatch.setattr(observation, "MOST_ROWS", 3)
     seen = Observation()
     served = version(seen.sheet)
-    for _ in range(3):
-        offer(seen, served, 200, 0.1, reply("yes", "no"))
+    for _ in range(4):
+        offer(seen, served, 200, 0.1, reply("yes", "no"))  # the second one still finds room
     seen.start()
     seen.stop()
-    assert (served.counts.statuses[2], served.counts.rows) == (3, 6)
-    assert served.counts.predictions == {"yes": 1, "no": 1}
+    assert (served.counts.statuses[2], served.counts.rows) == (4, 8)
+    assert served.counts.predictions == {"yes": 2, "no": 2}
     assert seen.sheet.dropped == 4
     assert next(seen.sheets()).dropped == 4
 
@@ -127,6 +128,25 @@ def test_the_queue_takes_more_once_it_was_looked_at(monkeypatch: pytest.MonkeyPa
         until(lambda: seen._offered == seen._taken)
     seen.stop()
     assert seen.sheet.dropped == 0
+
+
+def test_not_many_requests_nor_rows_are_looked_at_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Sizes(Observer):
+        seen: ClassVar[list[list[int]]] = []
+
+        def see(self, some: Sequence[Observed]) -> None:
+            self.seen.append([one.rows for one in some])
+
+    monkeypatch.setattr(observation, "_AT_ONCE", 3)
+    monkeypatch.setattr(observation, "_ROWS_AT_ONCE", 4)
+    seen = Observation()
+    seen.observers.append(Sizes())
+    served = version(seen.sheet)
+    for rows in (1, 1, 1, 1, 3, 9, 1):
+        offer(seen, served, 200, 0.1, reply(*["yes"] * rows))
+    seen.start()
+    seen.stop()
+    assert Sizes.seen == [[1, 1, 1], [1, 3], [9], [1]]
 
 
 def test_of_too_many_classes_and_fields_the_first_keep_their_names() -> None:
