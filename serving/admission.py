@@ -130,10 +130,11 @@ class Room:
 def turned_away(problem: Problem, headers: Headers) -> Problem:
     """The problem of a request whose body has not been read.
 
-    A short body is passed over by the transport, so that the connection can go on; a long one is not, and it ends.
+    A short body is passed over by the transport, so that the connection can go on. With a long one it ends, and with
+    one that is sent only if it is asked for, as nobody knows whether it comes.
     """
     length = announced(headers)
-    if length is None or length > PASSED_OVER_BYTES:
+    if length is None or length > PASSED_OVER_BYTES or any(name == b"expect" for name, _ in headers):
         problem.headers["connection"] = "close"
     return problem
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from contract.store import Store
-from serving.admission import KEPT_S, PASSED_OVER_BYTES, Place, Places, Room
+from serving.admission import KEPT_S, PASSED_OVER_BYTES, Headers, Place, Places, Room, overloaded, turned_away
 from serving.problems import Problem
 from tests.live import WAITS, Service, Times, publish, publish_graph, running, until
 from tests.raw import Caller, request, said
@@ -209,3 +209,17 @@ def test_bodies_have_so_much_room_together(crowded: tuple[Service, Path]) -> Non
 
 
 JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "goes_on"),
+    [
+        ([(b"content-length", b"1048576")], True),
+        ([(b"content-length", b"1048577")], False),
+        ([(b"transfer-encoding", b"chunked")], False),
+        ([(b"content-length", b"7"), (b"expect", b"100-continue")], False),
+    ],
+    ids=["short", "long", "of unknown length", "asked about first"],
+)
+def test_a_connection_goes_on_after_a_body_that_can_be_passed_over(headers: Headers, goes_on: bool) -> None:
+    assert ("connection" not in turned_away(overloaded("Full"), headers).headers) == goes_on
