@@ -87,6 +87,7 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
             'options={"require": ["exp", "aud", "iss"], "enforce_minimum_key_length": False},',
         ): "a second look: keys that are too short are refused when they are read"
     },
+    "serving/access/door.py": {("LOOK_EVERY_S = 0.5", "LOOK_EVERY_S = 1.5"): "often enough for two seconds"},
     "serving/access/recent.py": {("MOST = 10_000", f"MOST = {number}"): MANY for number in (9_999, 10_001)},
     "serving/limiting/rates.py": {
         ("_MOST_ASKS = 10_000", f"_MOST_ASKS = {number}"): MANY for number in (9_999, 10_001)

@@ -38,7 +38,7 @@ TESTS = {
     # access
     "serving/access/caller.py": ("access_unlimited", "access_door"),
     "serving/access/credentials.py": ("access_unlimited", "access_door"),
-    "serving/access/door.py": ("access_unlimited", "access_settings", "access_door"),
+    "serving/access/door.py": ("access_unlimited", "access_settings", "access_tokens", "access_door"),
     "serving/access/followed.py": ("access_keys", "long_texts", "access_settings", "access_tokens"),
     "serving/access/key_file.py": ("access_keys", "long_texts", "system_refusals"),
     "serving/access/keys.py": ("access_keys",),

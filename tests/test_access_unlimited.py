@@ -74,6 +74,12 @@ def test_who_has_a_key_is_let_in_and_nothing_is_counted(keyed: Door, key: str) -
     assert RATES not in found
 
 
+def test_a_door_that_counts_nothing_has_nothing_to_let_go_of() -> None:
+    door = Door()
+    assert entering(door)[CALLER].may("admin")
+    asyncio.run(door.stop())
+
+
 def test_who_has_no_key_is_not(keyed: Door) -> None:
     for how in (keyed.enter(scope(), "predict", "iris"), keyed.admit(scope(), asked(scope(), "iris"))):
         with pytest.raises(Problem, match="Send a key as") as raised:

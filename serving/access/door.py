@@ -90,7 +90,7 @@ class Door:
 
         keys, tokens = _keys(settings), _tokens(settings)
         rates = Rates.of(settings, sheet, keyed=keys is not None or tokens is not None)
-        return cls(keys, tokens, rates) if keys or tokens or rates else None
+        return cls(keys, tokens, rates) if rates else None  # with keys or tokens there are: wrong ones are counted
 
     @property
     def trouble(self) -> str:
