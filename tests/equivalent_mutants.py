@@ -90,8 +90,12 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
     "serving/access/door.py": {("LOOK_EVERY_S = 0.5", "LOOK_EVERY_S = 1.5"): "often enough for two seconds"},
     "serving/access/recent.py": {("MOST = 10_000", f"MOST = {number}"): MANY for number in (9_999, 10_001)},
     "serving/limiting/rates.py": {
-        ("_MOST_ASKS = 10_000", f"_MOST_ASKS = {number}"): MANY for number in (9_999, 10_001)
-    },
+        (
+            'return f"subject {name}" if personal else f"key {name}"',
+            'return f"subject {name}" if not personal else f"key {name}"',
+        ): "two names that differ from each other",
+    }
+    | {("_MOST_ASKS = 10_000", f"_MOST_ASKS = {number}"): MANY for number in (9_999, 10_001)},
     "serving/limiting/settings.py": {("@classmethod", ""): "pydantic makes a validator one where nobody says it"},
     "serving/limiting/shared.py": {
         ("_TOGETHER = 200", f"_TOGETHER = {number}"): "how much is asked in one go, and the rest in the next"

@@ -97,6 +97,13 @@ def test_the_service_says_how_many_were_counted_apart(nowhere: str, hasty: None)
     assert sheet.counted_apart == 2
 
 
+@pytest.mark.parametrize("what", ["limit_per_caller", "limit_per_address", "quota_rows"])
+def test_a_request_for_one_row_counts_for_each_limit_once(what: str) -> None:
+    rates, ada = Rates.of(ServeSettings(**{what: "2/day"})), Caller("ada", "192.0.2.7", {})
+    assert rates is not None
+    assert [rates.admits(ada) for _ in range(3)] == [True, True, False]
+
+
 def test_what_was_never_asked_is_closed(nowhere: str) -> None:
     asyncio.run(Shared(nowhere, lambda _: None).close())
     alone = Rates.of(ServeSettings(limit_per_caller="2/day"))
