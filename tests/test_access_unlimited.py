@@ -243,6 +243,7 @@ def test_rows_are_charged_to_nobody_where_nothing_is_counted(key: str, keyed: Do
     async def charged() -> None:
         found = scope()
         await charge(found, 1_000_000)
+        await charge(found | {CALLER: Caller("ada", "", {})}, 1_000_000)
         charge_blocking(found, asyncio.get_running_loop(), 1_000_000)
 
     asyncio.run(charged())

@@ -12,10 +12,10 @@ import pytest
 from contract import limits
 from contract.artifact import Artifact
 from contract.child import Child
-from contract.errors import LecternError, ResourceLimit, SettingsRefused
+from contract.errors import LecternError, PickleRefused, ResourceLimit, SettingsRefused
 from contract.formats import joblib
 from contract.limits import LEAST_MEMORY, Limits, usual_memory
-from contract.manifest import File
+from contract.manifest import File, Onnx, Runtime
 from serving.settings import ServeSettings
 from tests.children import obedient, row, stored
 from tests.exploding import ENDLESS, PICKLES
@@ -48,6 +48,13 @@ def test_a_model_that_takes_too_much_for_an_answer_goes_on(tmp_path: Path) -> No
         with pytest.raises(LecternError, match=r"^The model raised MemoryError on these rows\.$"):
             child.answer(row(7))
         assert child.answer(row(1)).values == [2.0]
+
+
+def test_where_no_pickle_is_loaded_a_graph_is() -> None:
+    never = Limits(60, 60, pickle="never")
+    with pytest.raises(PickleRefused, match=r"^The version is stored as joblib, .* \(LECTERN_PICKLE=never\)\.$"):
+        never.admit(manifest())
+    never.admit(manifest(runtime=Runtime(format="onnx", onnx=Onnx(layout="matrix", dtype="float64", max_difference=0))))
 
 
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
@@ -95,7 +102,7 @@ def test_half_of_the_machine_is_what_a_model_may_take(tmp_path: Path, monkeypatc
     (tmp_path / "memory.max").write_text(f"{2 * GIBIBYTE}\n")
     assert usual_memory() == GIBIBYTE
     (tmp_path / "memory.max").write_text("1000\n")
-    assert usual_memory() == LEAST_MEMORY
+    assert usual_memory() == LEAST_MEMORY == GIBIBYTE // 4
 
 
 def test_the_setting_is_a_number_that_can_be_seen() -> None:
