@@ -29,7 +29,7 @@ from serving.settings import ServeSettings
 from serving.vitals import Vitals
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Served:
     """A version that answers requests."""
 
@@ -43,7 +43,7 @@ class Served:
     counts: Counts
     """What is counted of its requests."""
     quick: Quick | None = None
-    """Answers the usual request; see `serving.quick`."""
+    """Answers the usual request, until the version is let go of; see `serving.quick`."""
     warnings: tuple[str, ...] = ()
     """What an operator should know of it, a sentence each."""
     headers: list[tuple[bytes, bytes]] = field(init=False)
@@ -53,17 +53,16 @@ class Served:
 
     def __post_init__(self) -> None:
         """Prepare what does not change."""
-        headers = [
+        self.headers = [
             (b"lectern-model", self.model.encode()),
             (b"lectern-version", b"%d" % self.version),
             (b"x-content-type-options", b"nosniff"),
         ]
-        object.__setattr__(self, "headers", headers)
-        object.__setattr__(self, "head", b"".join(b"%b: %b\r\n" % header for header in headers))
+        self.head = b"".join(b"%b: %b\r\n" % header for header in self.headers)
 
     def retire(self) -> None:
         """Let go of the model once no request uses it, whoever still asks about the version. On the event loop."""
-        object.__setattr__(self, "quick", None)
+        self.quick = None
         self.predictor.retire()
 
     @property

@@ -6,7 +6,8 @@ import http.client
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -53,6 +54,23 @@ def ask_until(stop: Callable[[], bool], url: str, seen: Seen) -> None:
         connection.close()
 
 
+@contextmanager
+def asking(service: Service, clients: int) -> Iterator[list[Seen]]:
+    """Have clients ask until the end, each of which has an answer at the beginning; what each of them saw."""
+    ended = threading.Event()
+    seen = [Seen() for _ in range(clients)]
+    threads = [threading.Thread(target=ask_until, args=[ended.is_set, service.url, one]) for one in seen]
+    for thread in threads:
+        thread.start()
+    try:
+        until(lambda: all(one.answered or one.wrong for one in seen))
+        yield seen
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
+
+
 def swap_under_load(
     service: Service, deployer: Deployer, versions: list[int], *, clients: int = 8, requests: int = 0
 ) -> tuple[list[Seen], float]:
@@ -68,22 +86,12 @@ def swap_under_load(
     Returns:
         What each client saw, and when the first promotion was made.
     """
-    ended = threading.Event()
-    seen = [Seen() for _ in range(clients)]
-    threads = [threading.Thread(target=ask_until, args=[ended.is_set, service.url, one]) for one in seen]
-    for thread in threads:
-        thread.start()
-    try:
-        until(lambda: all(one.answered or one.wrong for one in seen))
+    with asking(service, clients) as seen:
         began = time.perf_counter()
         for place, version in enumerate(versions, 1):
             until(lambda: sum(len(one.answered) for one in seen) >= requests * place // len(versions))  # noqa: B023
             deployer.promote(MODEL, version)
             until(lambda: seen[0].wrong or seen[0].answered[-1][2] == version)  # noqa: B023
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
     return seen, began
 
 
@@ -95,13 +103,8 @@ def swap_at_pace(
     Returns:
         What each client saw, and how many processes of models there were at once, at most.
     """
-    ended, most = threading.Event(), 0
-    seen = [Seen() for _ in range(clients)]
-    threads = [threading.Thread(target=ask_until, args=[ended.is_set, service.url, one]) for one in seen]
-    for thread in threads:
-        thread.start()
-    try:
-        until(lambda: all(one.answered or one.wrong for one in seen))
+    most = 0
+    with asking(service, clients) as seen:
         due = time.monotonic()
         for version in versions:
             deployer.promote(MODEL, version)
@@ -109,8 +112,4 @@ def swap_at_pace(
             due += every_s
             time.sleep(max(0.0, due - time.monotonic()))
         until(lambda: seen[0].wrong or seen[0].answered[-1][2] == versions[-1])
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
     return seen, most

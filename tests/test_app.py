@@ -3,10 +3,12 @@
 import asyncio
 import logging
 import re
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,7 +21,7 @@ import uvicorn
 from fastapi import FastAPI, HTTPException
 
 from contract.answers import Answers
-from contract.errors import PublishFailed
+from contract.errors import PredictionFailed, PublishFailed
 from contract.store import Store
 from serving.app import Lectern, create_app
 from serving.problems import ProblemDocument
@@ -48,6 +50,26 @@ def served(app: Lectern, *, read: bool = True, **config: Any) -> Iterator[httpx.
 def app(store: Store) -> Lectern:
     publish_graph(store, "double")
     return create_app(ServeSettings(store=store.root))
+
+
+def test_a_version_stays_while_others_are_asked_whether_its_caller_may(store: Store, tmp_path: Path) -> None:
+    publish_graph(store, "double", 2.0)
+    silent = tmp_path / "redis"
+    with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor(1) as pool:
+        listener.bind(str(silent))
+        listener.listen()
+        listener.settimeout(PATIENCE_S)
+        app = create_app(ServeSettings(store=store.root, limit_per_caller="9/day", limits_store=f"unix://{silent}"))
+        with served(app) as client:
+            version = app.registry.alias("double")
+            asked = pool.submit(client.post, "/models/double/predict", json={"x": 1.5})
+            connection, _ = listener.accept()  # and nothing is answered there
+            assert app.registry._loop
+            app.registry._loop.call_soon_threadsafe(version.retire)
+            assert asked.result().json()["prediction"] == 3.0
+            connection.close()
+            with pytest.raises(PredictionFailed, match="does not answer any more"):
+                version.predictor.answer_blocking({"x": [1.5]})
 
 
 def framework(app: Lectern) -> FastAPI:

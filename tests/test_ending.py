@@ -30,7 +30,7 @@ from tests.live import (
     until,
 )
 from tests.test_lifecycle import is_draining
-from tests.test_server import assert_stopped
+from tests.test_server import assert_stopped, refuses
 
 MODEL, PATH = "double", "/models/double/predict"
 
@@ -120,12 +120,3 @@ def asked(service: Service, x: float) -> httpx.Response:
     """An answer on a connection of its own."""
     with httpx.Client(base_url=service.url, trust_env=False, timeout=60) as client:
         return client.post(PATH, json={"x": x})
-
-
-def refuses(service: Service) -> bool:
-    """Whether it takes no more connections."""
-    try:
-        httpx.get(f"{service.url}/health/live", trust_env=False, timeout=60)
-    except httpx.TransportError:
-        return True
-    return False
