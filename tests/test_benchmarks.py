@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -126,10 +127,11 @@ def test_every_release_is_exact_and_every_name_its_own() -> None:
 
 def test_a_peer_is_never_measured_without_its_own_environment_and_the_echo_never_without_ours() -> None:
     assert {server.name for server in SERVERS if not server.requirements} == {
-        *("lectern", "lectern-2-workers", "lectern-joblib", "lectern-swap", "echo", "fastapi", "fastapi-joblib")
+        *("lectern", "lectern-locked", "lectern-2-workers", "lectern-joblib", "lectern-swap"),
+        *("echo", "fastapi", "fastapi-joblib"),
     }
     assert [[one.name for one in group] for group in rounds.groups(command.chosen(["echo", "mlserver"]))] == [
-        ["lectern", "echo"],
+        ["lectern", "echo", "lectern-locked"],
         *([name] for name in ("mlserver", "mlserver-batching", "mlserver-joblib")),
     ]
     with pytest.raises(argparse.ArgumentTypeError, match="'nobody' is none of a, b"):
@@ -186,6 +188,16 @@ def test_ours_and_what_the_echo_repeats(models: Path, iris: Fitted, tmp_path: Pa
         assert len(json.loads(kept["many"]["body"])["predictions"]) == cases.THOUSAND
         assert "date" not in dict(kept["one"]["headers"])
         assert cases.graph_of(one.place.folder).exists()
+
+
+def test_ours_locked_answers_who_has_the_key(models: Path, iris: Fitted, tmp_path: Path) -> None:
+    locked = BY_NAME["lectern-locked"]
+    with running(locked, prepare(locked, models, tmp_path / "place"), iris) as one, one.asker as asker:
+        assert check(asker, locked.shape, iris, first=0, several=True)
+        with pytest.raises(Wrong, match="it answers 401"):
+            asker.ask(shapes.OURS.request(iris, iris.rows[:1]))
+        if shutil.which("wrk"):
+            assert cases.one_row(one, 2, 1)["errors"] == 0
 
 
 def test_a_server_that_ends_or_cannot_get_its_model_says_why(models: Path, iris: Fitted, tmp_path: Path) -> None:

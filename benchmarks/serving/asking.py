@@ -44,7 +44,7 @@ class Asker:
         """
         try:
             body = request.body.encode()
-            self._connection.request("POST", request.path, body, {"Content-Type": "application/json"})
+            self._connection.request("POST", request.path, body, request.headers)
             response = self._connection.getresponse()
             found = response.read()
         except (OSError, http.client.HTTPException):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 
 from benchmarks.serving.place import APPS, Command, Place
+from benchmarks.serving.shapes import KEY
 
 
 def uvicorn(app: str) -> Command:
@@ -84,6 +86,18 @@ def lectern(*options: str) -> Command:
         str(p.port),
         *options,
     ]
+
+
+def lectern_keys(_: Place) -> dict[str, str]:
+    """Ours, locked: the file with the one key that opens it."""
+    key = {
+        "id": "0" * 12,
+        "name": "benchmark",
+        "sha256": hashlib.sha256(KEY.rpartition("_")[2].encode()).hexdigest(),
+        "rights": {"*": ["predict"]},
+        "created": "2026-01-01T00:00:00Z",
+    }
+    return {"keys.json": json.dumps({"format": 1, "keys": [key]})}
 
 
 def export(p: Place) -> list[str]:

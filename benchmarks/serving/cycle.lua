@@ -1,6 +1,9 @@
--- Sends the bodies of a file in turn, one a line, and says at the end what was measured: wrk … -- PATH FILE
+-- Sends the bodies of a file in turn, one a line, and says at the end what was measured: wrk … -- PATH FILE [KEY]
 function init(args)
   local headers = {["Content-Type"] = "application/json"}
+  if args[3] and args[3] ~= "" then
+    headers["Authorization"] = "Bearer " .. args[3]
+  end
   requests, count, at = {}, 0, 0
   for body in io.lines(args[2]) do
     count = count + 1

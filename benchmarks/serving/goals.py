@@ -93,6 +93,12 @@ GOALS = (
     ),
     Goal("one row, 16 connections: 99th percentile against a bare echo's", "<=", 3, _against(ECHO, AT_16, "p99_ms")),
     Goal(
+        "one row, 16 connections, with a key and a limit: requests/s against without",
+        ">=",
+        0.8,
+        _against(OURS, AT_16, "rps", "lectern-locked"),
+    ),
+    Goal(
         "1,000 rows of JSON: rows/s against the best peer",
         ">=",
         3,

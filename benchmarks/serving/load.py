@@ -42,11 +42,11 @@ def run(port: int, requests: list[Request], folder: Path, *, connections: int, s
     Returns:
         rps, p50_ms, p99_ms, and errors: answers that are no success, and connections that broke.
     """
-    (path,) = {request.path for request in requests}
+    ((path, key),) = {(request.path, request.key) for request in requests}
     bodies = folder / "bodies"
     bodies.write_text("".join(f"{request.body}\n" for request in requests))
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", f"{PATIENCE_S}s", "-s", str(SCRIPT)]
-    command += [f"http://127.0.0.1:{port}", "--", path, str(bodies)]
+    command += [f"http://127.0.0.1:{port}", "--", path, str(bodies), key]
     done = subprocess.run(cores.for_load(command), capture_output=True, text=True, check=False)
     if done.returncode:
         raise LoadFailed(f"wrk ended with {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")

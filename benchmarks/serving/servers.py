@@ -36,6 +36,17 @@ SERVERS = (
         family="ours",
     ),
     Server(
+        "lectern-locked",
+        "Lectern, a key and a limit",
+        shapes.LOCKED,
+        commands.lectern(),
+        prepare=commands.export,
+        files=commands.lectern_keys,
+        variables={"LECTERN_KEYS": "keys.json", "LECTERN_LIMIT_PER_CALLER": "1000000000/day"},
+        cases=frozenset({"one-row"}),
+        family="ours",
+    ),
+    Server(
         "lectern-2-workers",
         "Lectern, 2 workers",
         shapes.OURS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.serving.fitted import Fitted, Rows
@@ -19,6 +19,13 @@ class Request:
 
     path: str
     body: str
+    key: str = ""
+    """Who asks, if anybody wants to know."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What it says beside its length."""
+        return {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {self.key}"} if self.key else {})
 
 
 @dataclass(frozen=True)
@@ -30,12 +37,13 @@ class Shape:
     """The path for a list of rows."""
     document: Callable[[Fitted, Rows], Any]
     answers: Callable[[Fitted, Any], list[Answer]]
+    key: str = ""
 
     def request(self, fitted: Fitted, rows: Rows) -> Request:
         """The request for one row, or for several."""
         path = self.path if len(rows) == 1 else self.many
         body = json.dumps(self.document(fitted, rows), separators=(",", ":"))
-        return Request(path.format(model=fitted.name), body)
+        return Request(path.format(model=fitted.name), body, self.key)
 
 
 def _objects(fitted: Fitted, rows: Rows) -> Any:
@@ -73,7 +81,10 @@ def _tensor(fitted: Fitted, rows: Rows) -> Any:
     return {"inputs": [one], "outputs": [{"name": "predict_proba"}]}
 
 
+KEY = f"lk_{'0' * 12}_{'0' * 43}"
+"""Known to whoever reads this: it opens nothing but the server that is measured with it."""
 OURS = Shape("/models/{model}/predict", "/models/{model}/predict", _objects, _spoken)
+LOCKED = replace(OURS, key=KEY)
 OBJECTS = Shape("/predict", "/predict-many", _objects, _spoken)
 FEATURES = Shape(
     "/predict",
