@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,6 +16,7 @@ from contract.formats import FORMATS, onnx
 from contract.formats.graph import Graph
 from contract.manifest import Manifest
 from contract.signature import Signature
+from serving.cores import usable_cores
 from serving.metrics import Counts
 from serving.narrowing import held
 from serving.predictor import Bounds, Predictor
@@ -127,7 +127,7 @@ def load(
         example = golden.prove(loaded, rows, manifest.signature, kind.tolerance)
         replies = _replies(manifest.signature, example, Rounding.of(settings))
         predictor = InProcess(loaded, sample, bounds, vitals)
-        threads = (os.cpu_count() or 1) // settings.workers
+        threads = usable_cores() // settings.workers
         if isinstance(loaded, Graph) and not predictor.cheap and threads > 1:  # what takes long may use more cores
             loaded = onnx.load(content, manifest, threads)
             golden.prove(loaded, rows, manifest.signature, kind.tolerance)

@@ -6,7 +6,6 @@ They are nobody else's, so that a model that hangs takes them from no other, and
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 from collections import deque
@@ -14,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from serving.cores import usable_cores
 from serving.turns import SHORT_TURNS, be_less_urgent
 
 IDLE_S = 10.0
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 def usual_slots() -> int:
     """As many as there are cores, within reason: most of what is done in them is done by one thread at a time."""
-    return max(2, min(8, os.cpu_count() or 1))
+    return max(2, min(8, usable_cores()))
 
 
 class Job:

@@ -134,10 +134,6 @@ EQUIVALENT: dict[str, dict[tuple[str, str], str]] = {
         for beyond in ("> 0", ">= 1")
     }
     | {
-        (
-            "threads = (os.cpu_count() or 1) // settings.workers",
-            "threads = (os.cpu_count() or 0) // settings.workers",
-        ): "no thread more, as with one",
         ("replies.documents(example)[0],", "replies.documents(example)[ -1],"): "the only one",
     },
 }

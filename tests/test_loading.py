@@ -79,12 +79,12 @@ def test_a_graph_answers_in_this_process(store: Store) -> None:
 
 @pytest.mark.parametrize(
     ("cores", "workers", "longest_s", "threads"),
-    [(4, 1, 0.0, 4), (4, 2, 0.0, 2), (4, 4, 0.0, 1), (4, 1, 1.0, 1), (None, 1, 0.0, 1)],
+    [(4, 1, 0.0, 4), (4, 2, 0.0, 2), (4, 4, 0.0, 1), (4, 1, 1.0, 1), (1, 1, 0.0, 1)],
 )
 def test_a_graph_that_takes_long_may_use_the_cores_that_no_other_worker_has(
-    cores: int | None, workers: int, longest_s: float, threads: int, store: Store, monkeypatch: pytest.MonkeyPatch
+    cores: int, workers: int, longest_s: float, threads: int, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr("serving.loading.usable_cores", lambda: cores)
     monkeypatch.setattr("serving.predictors.ON_LOOP_S", longest_s)
     publish_graph(store, "double")
     served = loaded(store, "double", workers=workers)
@@ -98,7 +98,7 @@ def test_a_graph_with_the_cores_of_others_has_to_prove_itself_again(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     another = onnx.load
-    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("serving.loading.usable_cores", lambda: 4)
     monkeypatch.setattr("serving.predictors.ON_LOOP_S", 0.0)
     monkeypatch.setattr(onnx, "load", lambda _, *given: another(multiplication(3.0), *given))  # with more cores
     publish_graph(store, "double")
@@ -124,6 +124,16 @@ def test_a_graph_is_tried_in_another_process_unless_it_was_before(
     [child] = children
     assert counts.loads == 2
     until(lambda: child.process_id not in model_processes(os.getpid()))
+
+
+def test_a_version_that_is_let_go_of_lets_go_of_its_model(store: Store) -> None:
+    publish_graph(store, "double")
+    served = loaded(store, "double")
+    with served.predictor.in_use():
+        served.retire()
+        assert served.predictor.answer_blocking({"x": [1.0]}).values == [2.0]
+    with pytest.raises(PredictionFailed, match="does not answer any more"):
+        served.predictor.answer_blocking({"x": [1.0]})
 
 
 def test_a_fitted_object_answers_in_a_process_of_its_own(store: Store) -> None:

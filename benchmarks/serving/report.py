@@ -46,9 +46,10 @@ Every round starts each server anew: its cold start runs from the command to the
 trained model and warm disks, on the one core that a server has. Memory is the share of each page that belongs to the
 server and all processes below it (PSS), after 1,000 requests; other programs that run from the same files meanwhile
 make it smaller. Ours, the echo, and ours with a key on each request and a limit that counts it, run side by side and
-take turns, so that a noisy machine disturbs them alike; a ratio is the median of the ratios of each round. Beside each load the raw figures say which share of
-the cores the server, the load and other programs took. The model that stays Python is brute-force nearest
-neighbours among 20,000 rows of 16 columns, behind a step whose class stands in the notebook.
+take turns, so that a noisy machine disturbs them alike; a ratio is the median of the ratios of each round. Beside each
+load the raw figures say which share of the cores the server, the load and other programs took. The model that stays
+Python is brute-force nearest neighbours among 20,000 rows of 16 columns, behind a step whose class stands in the
+notebook.
 
 ## To repeat it
 
