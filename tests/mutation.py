@@ -125,7 +125,8 @@ def hunt(modules: Sequence[str], share: float, seed: int, jobs: int) -> bool:
         killed = sum(results) / len(results) if results else 1.0
         enough &= killed >= AT_LEAST
         print(f"{killed:6.1%} of {len(results):4}  {module}{'' if killed >= AT_LEAST else '  too few'}")
-    print(f"{sum(killed for _, killed in found) / len(found):6.1%} of {len(found):4}  in all")
+    if found:
+        print(f"{sum(killed for _, killed in found) / len(found):6.1%} of {len(found):4}  in all")
     return enough
 
 
