@@ -61,8 +61,36 @@ def test_it_is_tried_again_and_said_once(nowhere: str, hasty: None, caplog: pyte
     asyncio.run(ask())
     [told] = [record.getMessage() for record in caplog.records if record.name == "lectern.limiting"]
     assert told.startswith("Limits are counted by each worker alone, as Redis cannot be asked: ")
+    assert "No such file or directory" in told
     assert told.endswith(".")
     assert not told.endswith("..")
+
+
+def test_it_is_tried_once_a_second_until_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rest, rested, tried = asyncio.sleep, list[float](), list[str]()
+
+    async def rest_less(seconds: float) -> None:
+        rested.append(seconds)
+        await rest(0.001)
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tried.append("again")
+        writer.close()
+
+    async def ask() -> None:
+        async with asyncio.timeout(30), await asyncio.start_unix_server(hang_up, tmp_path / "redis"):
+            worker = Shared(f"unix://{tmp_path}/redis", lambda _: None)
+            await worker.take([Ask(limit("1/day"), "a", 1)])
+            while len(tried) < 5:
+                await rest(0.001)
+            await worker.close()
+            while len(asyncio.all_tasks()) > 1:
+                await rest(0.001)
+
+    monkeypatch.setattr("asyncio.sleep", rest_less)
+    asyncio.run(ask())
+    assert set(rested) == {1.0}
+    assert len(rested) <= len(tried) <= len(rested) + 1
 
 
 def test_who_hangs_up_keeps_nobody_waiting(nowhere: str, hasty: None) -> None:

@@ -105,6 +105,18 @@ def test_all_that_is_asked_for_is_taken_or_nothing(redis: Server) -> None:
     assert (rest[1].left, rest[1].limit) == (1, wide)
 
 
+def test_which_limit_was_reached_is_told_wherever_it_stands(redis: Server) -> None:
+    few, many = limit("1/day"), limit("9/day")
+
+    async def ask(worker: Shared) -> list[Refused | None]:
+        asks = [Ask(one, who, 1) for who in [whoever()] for one in (few, many)]
+        return [await worker.take(some) for some in (asks, asks, asks[::-1])]
+
+    [[taken, *refused]] = together(redis, ask)
+    assert taken is None
+    assert [said.limit for said in refused] == [few, few]
+
+
 def test_a_clock_that_is_set_back_keeps_nobody_out(redis: Server) -> None:
     one, who = limit("1/day"), whoever()
 
