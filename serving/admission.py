@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Self
 
 from serving.problems import Problem
@@ -48,6 +49,12 @@ class Places:
     def refusal(self) -> Problem:
         """What whoever would need one is told."""
         return overloaded(f"All places for {self.what} ({self.number:,}) are taken")
+
+    @cached_property
+    def refused(self) -> tuple[bytes, bytes]:
+        """The document that they are told, before and after the name of the request."""
+        before, after = self.refusal.body("\0").split(b"\\u0000")
+        return before, after
 
     def __enter__(self) -> None:
         """Take one, or raise a Problem as there is none."""

@@ -11,13 +11,18 @@ from time import perf_counter
 
 from starlette.types import Scope
 
-from serving.admission import OVERLOADED, PASSED_OVER_BYTES, announced
+from serving.admission import OVERLOADED, PASSED_OVER_BYTES, RETRY_AFTER_S, Place, announced
 from serving.loading import Served
 from serving.negotiation import is_plain
-from serving.prediction import ON_LOOP_BYTES, needs_place
+from serving.prediction import ON_LOOP_BYTES, PLACE, needs_place
 from serving.problems import MEDIA_TYPE, Problem
 from serving.registry import Registry
 from serving.responses import new_id
+
+_REFUSED = b"content-type: %b\r\ncontent-length: %%d\r\nx-request-id: %%b\r\nretry-after: %d\r\n\r\n%%b" % (
+    MEDIA_TYPE.encode(),
+    RETRY_AFTER_S,
+)
 
 
 class AtOnce:
@@ -52,34 +57,35 @@ class AtOnce:
             reply.body,
         )
 
-    def refusal(self, scope: Scope) -> bytes | None:
-        """The headers and the body of the answer with the status 503; None where the long way has to be gone.
+    def admit(self, scope: Scope) -> bytes | None:
+        """Keep a place for a request that needs one, so that nobody who comes in the same moment counts on it.
 
-        Nothing is asked of the body: what of it is still to come has to be passed over.
+        Returns:
+            Where there is none, the headers and the body of the answer with the status 503; what of the request's body
+            is still to come has to be passed over. None where the long way has to be gone.
         """
         registry = self._registry
         served = registry.snapshot.routes.get(scope["path"])
-        if type(served) is not Served or scope["method"] != "POST" or not served.predictor.places.full:
+        if type(served) is not Served or scope["method"] != "POST":
             return None
-        length = announced(scope["headers"])
+        places, length = served.predictor.places, announced(scope["headers"])
         if length is None or not needs_place(served.predictor, length):
             return None
-        if not _is_plain(scope, min(PASSED_OVER_BYTES, registry.settings.max_body_bytes)):
+        full, limit = places.full, registry.settings.max_body_bytes
+        if not _is_plain(scope, min(PASSED_OVER_BYTES, limit) if full else limit):
             return None
         if registry.door is not None and not registry.door.passes(scope, served.model):
             return None
+        if not full:
+            scope[PLACE] = place = Place(places)
+            place.keep()
+            return None
         began, request_id = perf_counter(), new_id()
-        problem = served.predictor.places.refusal
-        body = problem.body(request_id)
         registry.observation.sheet.refused[OVERLOADED] += 1
         registry.observation.offer(served, scope, request_id, 503, began)
-        return b"content-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\nretry-after: %b\r\n\r\n%b" % (
-            MEDIA_TYPE.encode(),
-            len(body),
-            request_id.encode(),
-            problem.headers["retry-after"].encode(),
-            body,
-        )
+        name = request_id.encode()
+        body = name.join(places.refused)
+        return _REFUSED % (len(body), name, body)
 
 
 def _is_plain(scope: Scope, limit: int) -> bool:

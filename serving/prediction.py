@@ -39,6 +39,8 @@ T = TypeVar("T")
 
 ON_LOOP_BYTES = 8 << 10
 """Longest body that is read, and answered, on the event loop: what takes longer would keep others waiting."""
+PLACE = "lectern.place"
+"""Where a scope has the place that is kept for its request."""
 _JSON = b"application/json"
 _JSON_TYPE = (b"content-type", _JSON)
 
@@ -64,8 +66,8 @@ async def predict(
             offer(served, scope, request_id, status, began, streamed=rows)
             return
         predictor = served.predictor
-        with predictor.in_use(), Place(predictor.places) as place:
-            if needs_place(predictor, announced(scope["headers"])):
+        with predictor.in_use(), scope.pop(PLACE, None) or Place(predictor.places) as place:
+            if not place.held and needs_place(predictor, announced(scope["headers"])):
                 if predictor.places.full:
                     raise turned_away(predictor.places.refusal, scope["headers"])
                 place.keep()

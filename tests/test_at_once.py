@@ -201,7 +201,7 @@ def test_whoever_comes_when_all_places_are_taken_is_told_so_by_its_head(
     refused = full.registry.observation.sheet.refused
     before = refused["overloaded"]
     asked = scope(f"/models/{model}/predict", (b"content-length", b"%d" % length))
-    answer = full.at_once.refusal(asked)
+    answer = full.at_once.admit(asked)
     assert answer is not None
     head, _, body = answer.partition(b"\r\n\r\n")
     problem = json.loads(body)
@@ -234,7 +234,7 @@ TAKEN: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("asked", TAKEN.values(), ids=TAKEN)
 def test_of_all_others_the_long_way_tells_more(full: Lectern, asked: dict[str, Any]) -> None:
     before = dict(full.registry.observation.sheet.refused)
-    assert full.at_once.refusal(asked) is None
+    assert full.at_once.admit(asked) is None
     assert full.registry.observation.sheet.refused == before
 
 
@@ -301,9 +301,9 @@ def test_it_is_known_who_asked(store: Store, tmp_path: Path) -> None:
         places = made.registry.snapshot.routes["/models/times/predict"].predictor.places  # type: ignore[union-attr]  # no canary
         places.taken = places.number
         told = scope("/models/times/predict", LENGTH, (b"authorization", f"Bearer {ada}".encode()))
-        assert made.at_once.refusal(told) is not None
+        assert made.at_once.admit(told) is not None
         assert caller_of(told) == caller
         stranger = scope("/models/times/predict", LENGTH)
-        assert made.at_once.refusal(stranger) is None
+        assert made.at_once.admit(stranger) is None
         assert CALLER not in stranger
         places.taken = 0

@@ -29,8 +29,8 @@ class AtOnce(Protocol):
         """The answer to a request that came whole, with the status 200."""
         ...
 
-    def refusal(self, scope: Scope) -> bytes | None:
-        """The answer to one for which there is no place, with the status 503."""
+    def admit(self, scope: Scope) -> bytes | None:
+        """The answer to one for which there is no place, with the status 503; else one is kept for it."""
         ...
 
 
@@ -76,7 +76,7 @@ class Prompt(Strict):
         scope = cast("Scope", cycle.scope)
         if not cycle.more_body and (answer := self._at_once(scope, cycle.body)) is not None:
             self._answer(cycle, OK, answer)
-        elif (refusal := self._at_once.refusal(scope)) is not None:
+        elif (refusal := self._at_once.admit(scope)) is not None:
             cycle.body.clear()
             self._answer(cycle, FULL, refusal)
         else:
