@@ -47,6 +47,9 @@ class Outcome:
     """What became of the requests."""
 
     seconds: float = 0.0
+    """For which they were sent."""
+    answered: int = 0
+    """Those that were answered meanwhile."""
     statuses: Counter[str] = field(default_factory=Counter)
     """Requests by status and, where it is an error, its code; or by how the connection failed."""
     refused_s: list[float] = field(default_factory=list)
@@ -58,8 +61,8 @@ class Outcome:
 
     @property
     def goodput(self) -> float:
-        """Requests a second that were answered."""
-        return self.statuses["200"] / self.seconds
+        """Requests a second that were answered while others came."""
+        return self.answered / self.seconds
 
 
 def overload(service: Service, model: str, seconds: float, connections: int, rate: float = float("inf")) -> Outcome:
@@ -97,10 +100,10 @@ async def _overload(service: Service, model: str, seconds: float, connections: i
             await connect()
             crowd.lost -= 1
         await asyncio.sleep(ASK_EVERY_S)
+    found.seconds, found.answered = time.monotonic() - began, found.statuses["200"]
     crowd.over = True
     while len(crowd.free) + crowd.lost < connections:  # noqa: ASYNC110  # for some milliseconds
         await asyncio.sleep(ASK_EVERY_S)
-    found.seconds = time.monotonic() - began
     for caller in crowd.free:
         caller.transport.close()
     await looking

@@ -16,7 +16,7 @@ from serving.access import key_file
 from serving.access.caller import CALLER, caller_of
 from serving.admission import PASSED_OVER_BYTES
 from serving.app import Lectern, create_app
-from serving.prediction import ON_LOOP_BYTES
+from serving.prediction import ON_LOOP_BYTES, PLACE
 from serving.settings import ServeSettings
 from tests.live import Service, Times, publish, publish_graph, running, until
 from tests.raw import ROW, Caller, Heard, chunked, request, said
@@ -216,6 +216,18 @@ def test_whoever_comes_when_all_places_are_taken_is_told_so_by_its_head(
     [(found, whose, request_id, status, began)] = offered
     assert (found.model, whose, request_id, status) == (model, asked, problem["request_id"], 503)
     assert 0 < began < time.perf_counter()
+
+
+def test_of_those_who_come_at_once_for_one_place_one_gets_it(full: Lectern) -> None:
+    places = full.registry.snapshot.routes["/models/times/predict"].predictor.places  # type: ignore[union-attr]  # no canary
+    places.taken -= 1
+    first, second, third = (scope("/models/times/predict", LENGTH) for _ in range(3))
+    assert full.at_once.admit(first) is None
+    assert full.at_once.admit(second) is not None
+    assert [PLACE in asked for asked in (first, second)] == [True, False]
+    first[PLACE].give_back()
+    assert full.at_once.admit(third) is None
+    third[PLACE].give_back()
 
 
 TAKEN: dict[str, dict[str, Any]] = {
