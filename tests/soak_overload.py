@@ -56,8 +56,8 @@ def test_four_times_its_capacity(store: Store, model: str) -> None:
     refused = sorted(taken for found in rounds for taken in found.refused_s)
     late = refused[int(0.99 * len(refused))]
     print(
-        f"{model}: {statistics.median(peaks):,.0f} requests/s at its peak; asked {asked:.1f} times as often it answered "
-        f"{share:.2f} of that; refused {len(refused):,}, 99 % within {1000 * late:.1f} ms, all within "
+        f"{model}: {statistics.median(peaks):,.0f} requests/s at its peak; asked {asked:.1f} times as often it "
+        f"answered {share:.2f} of that; refused {len(refused):,}, 99 % within {1000 * late:.1f} ms, all within "
         f"{1000 * refused[-1]:.1f} ms; {grown >> 20} MiB more"
     )
     assert {status for found in rounds for status in found.statuses} == {"200", "503 overloaded"}
