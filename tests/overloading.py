@@ -47,9 +47,9 @@ class Outcome:
     """What became of the requests."""
 
     seconds: float = 0.0
-    """For which they were sent."""
+    """For how long it was counted how many are answered."""
     answered: int = 0
-    """Those that were answered meanwhile."""
+    """Those that were answered in this time."""
     statuses: Counter[str] = field(default_factory=Counter)
     """Requests by status and, where it is an error, its code; or by how the connection failed."""
     refused_s: list[float] = field(default_factory=list)
@@ -65,13 +65,26 @@ class Outcome:
         return self.answered / self.seconds
 
 
-def overload(service: Service, model: str, seconds: float, connections: int, rate: float = float("inf")) -> Outcome:
-    """Ask a model `rate` times a second, each time on a connection that is free, or as often as one is."""
+def overload(
+    service: Service, model: str, seconds: float, connections: int, rate: float = float("inf"), filled_s: float = 0.0
+) -> Outcome:
+    """Ask a model `rate` times a second, each time on a connection that is free, or as often as one is.
+
+    Args:
+        service: that has the model.
+        model: of `BODIES`.
+        seconds: for which it is asked.
+        connections: that ask.
+        rate: requests a second.
+        filled_s: after which what the service has room for is full, and it is counted how many are answered.
+    """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_overload(service, model, seconds, connections, rate))
+        return runner.run(_overload(service, model, seconds, connections, rate, filled_s))
 
 
-async def _overload(service: Service, model: str, seconds: float, connections: int, rate: float) -> Outcome:
+async def _overload(
+    service: Service, model: str, seconds: float, connections: int, rate: float, filled_s: float
+) -> Outcome:
     found, address = Outcome(), urlsplit(service.url)
     content = json.dumps(BODIES[model]).encode()
     host = f"Host: {address.netloc}\r\n"
@@ -94,13 +107,17 @@ async def _overload(service: Service, model: str, seconds: float, connections: i
         await connect()
     looking = asyncio.create_task(look())
     began = crowd.due = time.monotonic()
-    while time.monotonic() < began + seconds:
+    counted_from, before = None, 0
+    while (now := time.monotonic()) < began + seconds:
+        if counted_from is None and now >= began + filled_s:
+            counted_from, before = now, found.statuses["200"]
         crowd.ask()
         for _ in range(crowd.lost):
             await connect()
             crowd.lost -= 1
         await asyncio.sleep(ASK_EVERY_S)
-    found.seconds, found.answered = time.monotonic() - began, found.statuses["200"]
+    assert counted_from is not None
+    found.seconds, found.answered = time.monotonic() - counted_from, found.statuses["200"] - before
     crowd.over = True
     while len(crowd.free) + crowd.lost < connections:  # noqa: ASYNC110  # for some milliseconds
         await asyncio.sleep(ASK_EVERY_S)

@@ -17,11 +17,13 @@ from contract.store import Store
 from tests.live import running, until
 from tests.overloading import BODIES, overload, publish_both, resident_bytes
 
-ROUNDS, SECONDS, TIMES = 20, 3.0, 4
+ROUNDS, SECONDS, FILLED_S, TIMES = 20, 3.0, 1.0, 4
 CONNECTIONS = 600
 """More than there are places, so that somebody is free to ask while others wait."""
 REFUSED_WITHIN_S = 0.05
-GOODPUT = 0.9
+GOODPUT = {"slow": 0.9, "wide": 0.75}
+"""Share of the peak. To receive and refuse three bodies of a thousand rows costs a tenth of what it takes to answer a
+fourth, on a machine that is quiet."""
 GROWTH = 64 << 20
 
 
@@ -43,16 +45,16 @@ def test_four_times_its_capacity(store: Store, model: str) -> None:
     with on_core(0), running(store) as service, on_core(1):
         until(lambda: service.complaints.count("answers now.") == 2)
         first = overload(service, model, 2.0, connections=16).goodput
-        overload(service, model, 5.0, CONNECTIONS, rate=TIMES * first)
+        overload(service, model, 5.0, CONNECTIONS, TIMES * first)
         before = resident_bytes(service)
         for _ in range(ROUNDS):
             peaks.append(overload(service, model, SECONDS / 2, connections=16).goodput)
-            rounds.append(overload(service, model, SECONDS, CONNECTIONS, rate=TIMES * peaks[-1]))
+            rounds.append(overload(service, model, FILLED_S + SECONDS, CONNECTIONS, TIMES * peaks[-1], FILLED_S))
         peaks.append(overload(service, model, SECONDS / 2, connections=16).goodput)
         grown = resident_bytes(service) - before
     around = [statistics.mean(pair) for pair in pairwise(peaks)]
     share = statistics.median(found.goodput / peak for found, peak in zip(rounds, around, strict=True))
-    asked = sum(found.statuses.total() for found in rounds) / SECONDS / sum(around)
+    asked = sum(found.statuses.total() for found in rounds) / (FILLED_S + SECONDS) / sum(around)
     refused = sorted(taken for found in rounds for taken in found.refused_s)
     late = refused[int(0.99 * len(refused))]
     print(
@@ -62,6 +64,6 @@ def test_four_times_its_capacity(store: Store, model: str) -> None:
     )
     assert {status for found in rounds for status in found.statuses} == {"200", "503 overloaded"}
     assert {status for found in rounds for status in found.health} == {200}
-    assert share >= GOODPUT
+    assert share >= GOODPUT[model]
     assert late <= REFUSED_WITHIN_S
     assert grown <= GROWTH
