@@ -127,7 +127,7 @@ class ServeSettings(TransportSettings, LimitSettings):
         ge=1,
         le=64,
         description="large requests of one version that are worked on at once, in each worker; "
-        "as many as the process may use cores, from 2 to 8, when not set",
+        "one for each core that the process may use, from 2 to 8, when not set",
     )
     bodies_bytes: int = Field(
         256 << 20, ge=1, description="most bytes of large bodies that a worker holds at once; more are refused (503)"

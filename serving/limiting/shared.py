@@ -120,7 +120,7 @@ class Shared:
                     if self._redis is None:
                         self._redis = await asyncio.to_thread(connected, self._url)
                         self._script = self._redis.register_script(_TAKE)
-                    async with asyncio.timeout(WITHIN_S):  # not wait_for, which may keep for itself that it is to end
+                    async with asyncio.timeout(WITHIN_S):  # wait_for of Python 3.11 may swallow a cancellation
                         found = await self._asked([asks for asks, _ in some])
                 except Exception as error:  # noqa: BLE001  # whatever it is, nobody is to wait for it
                     self._fail(error)
