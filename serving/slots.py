@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def usual_slots() -> int:
-    """One for each core that may be used, within reason: most of what is done in them is done by one thread at a time."""
+    """One for each core that may be used, within reason: most of what is done in them takes one thread at a time."""
     return max(2, min(8, usable_cores()))
 
 
