@@ -210,9 +210,17 @@ def test_a_kernel_that_does_not_start_fails_the_run(
 ) -> None:
     (tmp_path / "ipykernel_launcher.py").write_text("raise SystemExit('no kernel today')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(RunFailed, match=r"failed: the kernel did not start: .*\n  The executed notebook: /"):
+    with pytest.raises(RunFailed, match=r"failed: the kernel did not start: no kernel today\n  The executed notebook: /"):
         train(write_notebook(PARAMETERS, EXPORT), {}, store, TrainSettings())
     assert entries(store) == [".runs"]
+
+
+def test_what_a_kernel_prints_past_its_cells_is_not_printed_by_the_run(
+    write_notebook: WriteNotebook, store: Store, capfd: pytest.CaptureFixture[str]
+) -> None:
+    past = "import sys\nfor stream in sys.__stdout__, sys.__stderr__:\n    print('noise', file=stream, flush=True)"
+    train(write_notebook(PARAMETERS, past, STAGED), {}, store, TrainSettings())
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_run_that_cannot_be_kept_is_a_clear_failure(write_notebook: WriteNotebook, store: Store) -> None:

@@ -5,11 +5,12 @@ inject the parameters → cell by cell, output cut where it is too much → what
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import nbformat
 import papermill
@@ -56,6 +57,35 @@ class Execution:
     ) -> tuple[NotebookNode, Failure | None]:
         """Run `source` as if it lay at `path`; return it as executed, and why it did not reach its end."""
         papermill_engines.register(_ENGINE, _Engine)
+        # what a kernel prints past its cells, as it starts, ends or crashes, is none of this process's output
+        with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as said:
+            failure = self._execute(source, path, given, sockets, said, progress=progress)
+        executed = self.notebook or source
+        for cell in executed.cells:
+            if cell.cell_type == "code":
+                self.capture.close(cell)
+                cell.outputs = join(cell.outputs)
+        if self.capture.flooded:
+            failure = Failure("flooded", self._flood())
+        if failure is None and any(_status(cell) == "failed" for cell in executed.cells):
+            # to papermill, sys.exit() is a way to succeed
+            failure = Failure("exited", "the cell ended the run with SystemExit")
+        if failure is not None:
+            executed.metadata.setdefault("papermill", {})["exception"] = True
+            if failure.status in ("timeout", "kernel_died", "flooded"):  # papermill then calls every cell completed
+                _mark_last_started(executed, failure)
+        return executed, failure
+
+    def _execute(
+        self,
+        source: NotebookNode,
+        path: Path,
+        given: Mapping[str, Any],
+        sockets: Path,
+        said: IO[str],
+        *,
+        progress: bool,
+    ) -> Failure | None:
         try:
             papermill.execute_notebook(
                 source,
@@ -73,33 +103,19 @@ class Execution:
                 ),
                 timeout_func=self._cell_timeout,
                 execution=self,
+                said=said,
             )
-            failure = None
         except PapermillExecutionError as error:
-            failure = Failure("failed", f"{error.ename}: {error.evalue[:1000]}")
+            return Failure("failed", f"{error.ename}: {error.evalue[:1000]}")
         except CellTimeoutError:
-            failure = Failure("timeout", self._limit())
+            return Failure("timeout", self._limit())
         except DeadKernelError:
-            failure = Failure(
+            return Failure(
                 "kernel_died", "the kernel died while it ran the cell (out of memory, or the code ended it)"
             )
         except RuntimeError as error:
-            failure = Failure("start_failed", f"the kernel did not start: {error}")
-        executed = self.notebook or source
-        for cell in executed.cells:
-            if cell.cell_type == "code":
-                self.capture.close(cell)
-                cell.outputs = join(cell.outputs)
-        if self.capture.flooded:
-            failure = Failure("flooded", self._flood())
-        if failure is None and any(_status(cell) == "failed" for cell in executed.cells):
-            # to papermill, sys.exit() is a way to succeed
-            failure = Failure("exited", "the cell ended the run with SystemExit")
-        if failure is not None:
-            executed.metadata.setdefault("papermill", {})["exception"] = True
-            if failure.status in ("timeout", "kernel_died", "flooded"):  # papermill then calls every cell completed
-                _mark_last_started(executed, failure)
-        return executed, failure
+            return Failure("start_failed", f"the kernel did not start: {_last_line(said) or error}")
+        return None
 
     def _cell_timeout(self, cell: NotebookNode) -> float:  # noqa: ARG002  # nbclient's signature
         return min(self.settings.cell_timeout_s, max(1.0, self.deadline - time.monotonic()))
@@ -119,13 +135,20 @@ class _Engine(Engine):  # type: ignore[misc]  # papermill has no types
 
     @classmethod
     def execute_managed_notebook(
-        cls, nb_man: Any, kernel_name: str, *, execution: Execution, start_timeout: int = 60, **options: Any
+        cls,
+        nb_man: Any,
+        kernel_name: str,
+        *,
+        execution: Execution,
+        said: IO[str],
+        start_timeout: int = 60,
+        **options: Any,
     ) -> None:
         """Run the notebook that `nb_man` looks after."""
         execution.notebook = nb_man.nb
         passed = {name: options[name] for name in ("resources", "extra_arguments", "config", "timeout_func")}
         client = _Client(nb_man, execution, startup_timeout=start_timeout, kernel_name=kernel_name, **passed)
-        client.execute(env=execution.environment)
+        client.execute(env=execution.environment, stdout=said, stderr=said)
 
 
 class _Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill has no types
@@ -157,6 +180,11 @@ class KernelClient(AsyncKernelClient):
 
 def _status(cell: NotebookNode) -> str:
     return str(cell.metadata.get("papermill", {}).get("status", ""))
+
+
+def _last_line(said: IO[str]) -> str:
+    said.seek(0)
+    return said.read().strip().rpartition("\n")[2][:1000]
 
 
 def _mark_last_started(executed: NotebookNode, failure: Failure) -> None:
