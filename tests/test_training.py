@@ -210,7 +210,7 @@ def test_a_kernel_that_does_not_start_fails_the_run(
 ) -> None:
     (tmp_path / "ipykernel_launcher.py").write_text("raise SystemExit('no kernel today')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(RunFailed, match=r"failed: the kernel did not start: no kernel today\n  The executed notebook: /"):
+    with pytest.raises(RunFailed, match=r"failed: the kernel did not start: no kernel today\n  The exec"):
         train(write_notebook(PARAMETERS, EXPORT), {}, store, TrainSettings())
     assert entries(store) == [".runs"]
 

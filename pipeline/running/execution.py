@@ -110,9 +110,7 @@ class Execution:
         except CellTimeoutError:
             return Failure("timeout", self._limit())
         except DeadKernelError:
-            return Failure(
-                "kernel_died", "the kernel died while it ran the cell (out of memory, or the code ended it)"
-            )
+            return Failure("kernel_died", "the kernel died while it ran the cell (out of memory, or the code ended it)")
         except RuntimeError as error:
             return Failure("start_failed", f"the kernel did not start: {_last_line(said) or error}")
         return None
