@@ -21,7 +21,9 @@ ROUNDS, SECONDS, FILLED_S, TIMES = 20, 3.0, 1.0, 4
 CONNECTIONS = 600
 """More than there are places, so that somebody is free to ask while others wait."""
 REFUSED_WITHIN_S = 0.05
-GOODPUT = 0.9
+GOODPUT = {"slow": 0.9, "wide": 0.8}
+"""What is refused has to be received, too: with bodies of 15 kB three of them cost the core, its interrupts and its
+caches about a tenth of what one answer does."""
 GROWTH = 64 << 20
 
 
@@ -62,6 +64,6 @@ def test_four_times_its_capacity(store: Store, model: str) -> None:
     )
     assert {status for found in rounds for status in found.statuses} == {"200", "503 overloaded"}
     assert {status for found in rounds for status in found.health} == {200}
-    assert share >= GOODPUT
+    assert share >= GOODPUT[model]
     assert late <= REFUSED_WITHIN_S
     assert grown <= GROWTH
