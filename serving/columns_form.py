@@ -39,7 +39,12 @@ def read_columns_form(body: bytes, schema: RequestSchema) -> list[Row]:
     return rows
 
 
-def _rows(found: dict[str, Any], schema: RequestSchema) -> list[Row]:
+def named_rows(found: dict[str, Any], schema: RequestSchema) -> list[Row]:
+    """The rows of such a document, each with the columns' names, whatever their values are.
+
+    Raises:
+        Problem: it is no such form, or has other columns than the signature has fields.
+    """
     names, data = found.get("columns"), found.get("data")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise _refusal("wrong_type", "'columns' must be a list of the columns' names.")
@@ -56,13 +61,20 @@ def _rows(found: dict[str, Any], schema: RequestSchema) -> list[Row]:
         told = f"The body is a list of more than {schema.max_rows:,} rows; send fewer at a time."
         raise _refusal("too_many_rows", told)
     ragged = next((n for n, row in enumerate(data) if not isinstance(row, list) or len(row) != len(names)), None)
-    rows, problem = schema.check([dict(zip(names, row, strict=True)) for row in data[:ragged]], 0)
-    if problem:
-        raise problem
+    rows = [dict(zip(names, row, strict=True)) for row in data[:ragged]]
     if ragged is not None:
+        if problem := schema.check(rows, 0)[1]:  # it stands before
+            raise problem
         row = data[ragged]
         has = f"has {counted(len(row), 'value')}" if isinstance(row, list) else "is no list of values"
         raise _refusal("ragged_row", f"Row {ragged} {has}; there are {counted(len(names), 'column')}.", ragged)
+    return rows
+
+
+def _rows(found: dict[str, Any], schema: RequestSchema) -> list[Row]:
+    rows, problem = schema.check(named_rows(found, schema), 0)
+    if problem:
+        raise problem
     return rows
 
 

@@ -14,6 +14,7 @@ from serving.loading import Served
 from serving.patience import LONGEST_MS
 from serving.problems import MEDIA_TYPE, ProblemDocument
 from serving.registry import Registry
+from serving.sifting import MOST_MISFITS
 from serving.snapshot import Snapshot
 from serving.tables import FORMS, JSON
 
@@ -62,6 +63,22 @@ _ANSWERS = (
     "for `prediction`, confidence, probabilities or scores, `id`, `warnings` and `error`. When something goes wrong "
     "after the first answers, the last record has an `error`, and no more follow."
 )
+_SOME = "`partial=true`, and some rows do not fit: an `error` stands in the place of each of these"
+_ECHO = {
+    "name": "echo",
+    "in": "query",
+    "schema": {"type": "boolean"},
+    "description": "answer with the input as well",
+}
+_PARTIAL = {
+    "name": "partial",
+    "in": "query",
+    "schema": {"type": "boolean"},
+    "description": (
+        "of several rows as JSON answer those that fit, with status 207 where some do not "
+        f"(at most {MOST_MISFITS:,}; else all are refused)"
+    ),
+}
 _PATIENCE = {
     "name": "X-Request-Timeout-Ms",
     "in": "header",
@@ -131,21 +148,25 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
         "properties": {"predictions": {"type": "array", "items": prediction}},
         "required": ["predictions"],
     }
-    echo = {
-        "name": "echo",
-        "in": "query",
-        "schema": {"type": "boolean"},
-        "description": "answer with the input as well",
+    misfit = {
+        "type": "object",
+        "properties": {"error": {"$ref": "#/components/schemas/FieldError"}, "id": _TEXT},
+        "required": ["error", "id"],
+    }
+    some = many | {
+        "properties": {"predictions": {"type": "array", "items": {"oneOf": [prediction, misfit]}}},
     }
     answer = {**served.example, "id": "4f1c9a02d7e300000001", "warnings": []}
     one = {**answer, "model": name, "version": served.version}
     several = {"predictions": [answer, answer], "model": name, "version": served.version}
+    wrong = {"field": "", "code": "wrong_type", "message": "Row 1 is no object.", "row": 1}
+    holed = several | {"predictions": [answer, {"error": wrong, "id": "4f1c9a02d7e300000001-1"}]}
     return {
         "tags": [name],
         "summary": f"Predict with {name}, version {served.version}",
         "description": escape(served.manifest.description, quote=False),  # a document's are Markdown, with HTML in it
         "operationId": operation_id,
-        "parameters": [echo, _PATIENCE],
+        "parameters": [_ECHO, _PARTIAL, _PATIENCE],
         "requestBody": {
             "required": True,
             "description": _ROWS,
@@ -167,7 +188,11 @@ def _operation(served: Served, operation_id: str) -> dict[str, Any]:
                     }
                 }
                 | _streams(),
-            }
+            },
+            "207": {
+                "description": _SOME,
+                "content": {"application/json": {"schema": {"allOf": [some, origin]}, "example": holed}},
+            },
         }
         | {str(status): _problem(text) for status, text in _PROBLEMS.items()},
     }

@@ -84,20 +84,20 @@ def negotiated(headers: Headers) -> tuple[Form, Form]:
     return body, answers
 
 
-def wants_echo(query: bytes) -> bool:
-    """Whether the answers are to hold the input as well.
+def asks_for(name: str, query: bytes) -> bool:
+    """Whether a query has a parameter of this name that says yes.
 
     Raises:
-        Problem: the query says neither yes nor no.
+        Problem: it says neither yes nor no.
     """
-    if b"echo" not in query:
+    if name.encode() not in query:
         return False
-    match parse_qs(query.decode("latin-1"), keep_blank_values=True).get("echo"):
+    match parse_qs(query.decode("latin-1"), keep_blank_values=True).get(name):
         case None | ["false"]:
             return False
         case ["true"]:
             return True
-    raise Problem(422, "invalid_request", "The parameter 'echo' is true or false.")
+    raise Problem(422, "invalid_request", f"The parameter '{name}' is true or false.")
 
 
 def prefers(accept: str, media: str, other: str) -> bool:

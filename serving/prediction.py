@@ -11,26 +11,24 @@ from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from pydantic_core import to_json
 from starlette.types import Message, Receive, Scope, Send
 
-from contract.answers import Answers, Columns
 from contract.errors import DeadlineExceeded
 from serving.admission import OVERLOADED, Place, announced, turned_away
-from serving.columns_form import is_columns_form, read_columns_form
 from serving.draining import ending
 from serving.limiting.charging import charge
 from serving.loading import Served
-from serving.negotiation import is_plain, too_large, wants_echo
+from serving.negotiation import asks_for, is_plain, too_large
 from serving.observed import GONE, STREAMING
 from serving.patience import patience
 from serving.predictor import Predictor
 from serving.problems import Problem
-from serving.replies import Reply, ReplySchema
-from serving.requests import RequestSchema, Row, Unlike
+from serving.replies import Reply
+from serving.replying import replied
+from serving.requests import RequestSchema
 from serving.responses import new_id, send_problem
+from serving.sifting import Read, read
 from serving.streams import answer_stream
-from serving.writing import interleaved, spelled
 
 if TYPE_CHECKING:
     from serving.registry import Registry
@@ -85,8 +83,9 @@ async def predict(
                     reply = await _at_length(served, body, scope, request_id, began, place)
         size = (b"content-length", b"%d" % len(reply.body))
         headers = [_JSON_TYPE, size, *served.headers, (b"x-request-id", request_id.encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        status = GONE if has_left(receive) else 200
+        status = 200 if reply.numbers is None else 207
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        status = GONE if has_left(receive) else status
         await send({"type": "http.response.body", "body": reply.body})
     except Hangup:
         offer(served, scope, request_id, GONE, began)
@@ -139,25 +138,17 @@ async def _in_parts(
 
 async def _at_length(served: Served, body: bytes, scope: Scope, request_id: str, began: float, place: Place) -> Reply:
     """Answer any rows. What is large is read, and its answer written, beside the event loop."""
-    predictor, echo = served.predictor, wants_echo(scope["query_string"])
+    predictor, query = served.predictor, scope["query_string"]
+    echo, partial = asks_for("echo", query), asks_for("partial", query)
     within_s = patience(scope["headers"])
     if needs_place(predictor, len(body)):
         place.take()
     work = _here if len(body) <= ON_LOOP_BYTES else predictor.slots.run
-    return await _answered(work, served, body, scope, request_id, echo=echo, until=began + within_s)
-
-
-async def _answered(
-    work: Work, served: Served, body: bytes, scope: Scope, request_id: str, *, echo: bool, until: float
-) -> Reply:
-    rows, columns, many = await work(_read, served.schema, body, until)
-    if len(rows) > 1:
-        await charge(scope, len(rows) - 1)
-    answers = await served.predictor.answer(columns, until - perf_counter())
-    answer, unlike = await work(
-        _finished, served, columns, answers, request_id, rows if echo else None, many, begun=True
-    )
-    return Reply(answer, rows, answers, unlike, request_id, many)
+    found = await work(_read, served.schema, body, began + within_s, partial)
+    if len(found.rows) + len(found.misfits) > 1:
+        await charge(scope, len(found.rows) + len(found.misfits) - 1)
+    answers = await predictor.answer(found.columns, began + within_s - perf_counter())
+    return await work(replied, served, found, answers, request_id, echo, begun=True)
 
 
 class Work(Protocol):
@@ -172,43 +163,10 @@ async def _here(work: Callable[..., T], *given: Any, begun: bool = False) -> T: 
     return work(*given)
 
 
-def _read(schema: RequestSchema, body: bytes, until: float) -> tuple[list[Row], Columns, bool]:
+def _read(schema: RequestSchema, body: bytes, until: float, partial: bool) -> Read:
     if perf_counter() >= until:
         raise DeadlineExceeded("The time that the caller gave was over before the rows were read.")
-    rows, many = (read_columns_form(body, schema), True) if is_columns_form(body, schema) else schema.read(body)
-    return rows, schema.columns(rows), many
-
-
-def _finished(
-    served: Served, columns: Columns, answers: Answers, request_id: str, echoed: list[Row] | None, many: bool
-) -> tuple[bytes, Unlike]:
-    unlike = served.schema.unlike(columns)
-    return _written(served, answers, unlike, request_id, echoed, many), unlike
-
-
-def _written(
-    served: Served, answers: Answers, unlike: Unlike, request_id: str, echoed: list[Row] | None, many: bool
-) -> bytes:
-    origin = {"model": served.model, "version": served.version}
-    if many:
-        return _written_by_column(served.replies, answers, unlike, request_id, echoed, to_json(origin))
-    [document] = served.replies.documents(answers)
-    document |= {"id": request_id, "warnings": unlike.get(0, ())}
-    if echoed is not None:
-        document["input"] = echoed[0]
-    return to_json(document | origin)
-
-
-def _written_by_column(
-    replies: ReplySchema, answers: Answers, unlike: Unlike, request_id: str, echoed: list[Row] | None, origin: bytes
-) -> bytes:
-    rows = len(answers.values)
-    parts = [*replies.parts(answers), b',"id":"%b-' % request_id.encode(), spelled([*range(rows)]), b'","warnings":']
-    parts.append([to_json(unlike.get(row, ())) for row in range(rows)] if unlike else b"[]")
-    if echoed is not None:
-        parts += [b',"input":', spelled(echoed)]
-    documents = interleaved([*parts, b"},"], rows)
-    return b'{"predictions":[%b],%b' % (documents[:-1], origin[1:])
+    return read(body, schema, partial=partial)
 
 
 async def _all_of(message: Message, receive: Receive, limit: int, more: Callable[[int], None]) -> bytes:

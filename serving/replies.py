@@ -28,11 +28,15 @@ class Reply(NamedTuple):
     request_id: str
     many: bool = False
     """Whether the rows came in a list."""
+    numbers: list[int] | None = None
+    """Which rows of the list they are; None: all."""
 
     @property
     def ids(self) -> list[str]:
         """The names of the predictions, one a row."""
-        return [f"{self.request_id}-{number}" for number in range(len(self.rows))] if self.many else [self.request_id]
+        if not self.many:
+            return [self.request_id]
+        return [f"{self.request_id}-{number}" for number in self.numbers or range(len(self.rows))]
 
 
 _MISFIT = "The model answered something that does not fit its signature."

@@ -86,6 +86,19 @@ class RequestSchema:
                 details, in_list=True, first=first
             )
 
+    def check_row(self, row: Any, number: int) -> Row:
+        """One row of a list, which has that number.
+
+        Raises:
+            Problem: it does not fit.
+        """
+        rows, problem = self.check([row], number)
+        if problem is not None:
+            raise problem
+        if unknown := [(number, name) for name in row if name not in self._fields]:
+            raise self.refusals.misfits((), in_list=True, beyond=unknown)
+        return rows[0]
+
     def check_lines(self, lines: Sequence[bytes], first: int) -> tuple[list[Row], Problem | None]:
         """The same for rows that are still JSON, each one a line."""
         # as one list they are read much faster; lines that are not whole objects could make rows across the commas

@@ -21,7 +21,7 @@ from contract.answers import Answers
 from contract.formats import FORMATS
 from serving.limiting.charging import charge_blocking
 from serving.loading import Served
-from serving.negotiation import negotiated, wants_echo
+from serving.negotiation import asks_for, negotiated
 from serving.observed import GONE, Part
 from serving.pipes import Abandoned, Spool, Upload
 from serving.problems import UNFORESEEN, Problem
@@ -34,6 +34,7 @@ from serving.tables.layout import Layout
 log = logging.getLogger("lectern.streams")
 
 _BUFFER_BYTES = 256 << 10
+_NOT_PARTIAL = "The parameter 'partial' is for rows as JSON; a stream ends with the first row that does not fit."
 
 
 async def answer_stream(
@@ -51,7 +52,10 @@ async def answer_stream(
     """
     try:
         body, answers = negotiated(scope["headers"])
-        layout = Layout(served, request_id, echo=wants_echo(scope["query_string"]))
+        query = scope["query_string"]
+        if asks_for("partial", query):
+            raise Problem(422, "invalid_request", _NOT_PARTIAL)
+        layout = Layout(served, request_id, echo=asks_for("echo", query))
     except Problem as problem:
         return await send_problem(problem, request_id, send), 0
     headers = [(b"content-type", answers.media[0].encode()), *served.headers, (b"x-request-id", request_id.encode())]

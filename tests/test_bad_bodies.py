@@ -252,6 +252,34 @@ def test_one_bad_row_among_a_thousand_is_named_and_none_is_answered(service: Ser
         assert (found.status, [(error.field, error.row) for error in found.errors]) == (422, [("rooms", 617)])
 
 
+@pytest.mark.parametrize("bad", [{617}, {0, 1, 998, 999}, {*range(0, 1_000, 2)}], ids=["one", "ends", "half"])
+def test_where_it_is_asked_for_the_others_are_answered_each_in_its_place(service: Service, bad: set[int]) -> None:
+    rows = [ROW | {"size": float(n)} | ({"rooms": "three"} if n in bad else {}) for n in range(1_000)]
+    response = post(service, json.dumps(rows), path="/predict?partial=true&echo=true")
+    document = response.json()
+    name = response.headers["x-request-id"]
+    assert (response.status_code, document["model"], document["version"]) == (207, "notes", 1)
+    assert [found["id"] for found in document["predictions"]] == [f"{name}-{n}" for n in range(1_000)]
+    for number, found in enumerate(document["predictions"]):
+        if number in bad:
+            told = f"'rooms' in row {number} must be a whole number."
+            error = {"field": "rooms", "code": "wrong_type", "message": told, "row": number}
+            assert found.keys() == {"id", "error"}
+            assert found["error"] == error
+        else:
+            assert (found["prediction"], found["input"]) == (float(number), rows[number])
+
+
+def test_partial_changes_nothing_where_all_rows_fit_or_none_does(service: Service) -> None:
+    for body in ([ROW, ROW], ROW):
+        response = post(service, json.dumps(body), path="/predict?partial=true")
+        assert response.status_code == 200
+    found = problem(post(service, json.dumps([{}, {}]), path="/predict?partial=true"))
+    assert (found.status, found.code) == (422, "invalid_rows")
+    stream = problem(post(service, json.dumps(ROW), "application/x-ndjson", "/predict?partial=true"))
+    assert (stream.status, stream.code) == (422, "invalid_request")
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [(b"", 422), (b" \n", 422), (b"null", 422), (b"[]", 422), (b'""', 422), (b"0", 422), (b"[[]]", 422)]

@@ -38,6 +38,7 @@ C22 texts that are slow to read  bad_bodies a_bad_value_is_refused_in_every_form
 C23 fields of any name, and many signatures fields_may_have_any_name_and_be_many
 C23 and requests for them        requests a_field_may_have_any_name
 C25 one bad row of a thousand    bad_bodies one_bad_row_among_a_thousand_is_named_and_none_is_answered
+C25 and the others, where wanted bad_bodies where_it_is_asked_for_the_others_are_answered_each_in_its_place
 C26 one bad request of a batch   predictors a_row_that_the_model_refuses_fails_alone
 D1  a length and chunks          transport what_is_ambiguous_is_refused_and_the_connection_closed
 D2  two lengths                  transport what_is_ambiguous_is_refused_and_the_connection_closed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from serving.negotiation import is_plain, negotiated, wants_echo
+from serving.negotiation import asks_for, is_plain, negotiated
 from serving.problems import Problem
 from serving.tables import ARROW, CSV, JSON, NDJSON, PARQUET, Form
 
@@ -124,8 +124,10 @@ def test_a_plain_body_that_is_too_large_or_encoded_is_refused_before_it_is_read(
         is_plain(headers("application/json", content_encoding="gzip"), 100)
 
 
-def test_an_echo_is_asked_for_or_not() -> None:
-    assert (wants_echo(b""), wants_echo(b"echo=false"), wants_echo(b"a=1&echo=true")) == (False, False, True)
-    for query in (b"echo=1", b"echo", b"echo=true&echo=true"):
-        with pytest.raises(Problem, match=r"^The parameter 'echo' is true or false\.$"):
-            wants_echo(query)
+@pytest.mark.parametrize("name", ["echo", "partial"])
+def test_a_query_asks_for_something_or_not(name: str) -> None:
+    queries = b"", b"other=true", name.encode() + b"=false", b"a=1&" + name.encode() + b"=true"
+    assert [asks_for(name, query) for query in queries] == [False, False, False, True]
+    for query in ("{}=1", "{}", "{}=true&{}=true"):
+        with pytest.raises(Problem, match=rf"^The parameter '{name}' is true or false\.$"):
+            asks_for(name, query.replace("{}", name).encode())

@@ -78,6 +78,15 @@ def test_by_default_no_input_is_in_any_file_that_a_service_writes(service: Servi
     assert len(hashes) == 1 + bool(before)  # whichever form the row came in
 
 
+def test_the_rows_of_a_list_that_were_answered_are_kept_by_their_own_names(service: Service, file: Path) -> None:
+    before = {*ids_in(file)}
+    said = service.predict([{"x": 1}, {"x": "one"}, {}, {"x": 4}], "/predict?partial=true")
+    assert said.status_code == 207
+    settled(service, len(before) + 2)
+    answered = {found["id"]: found["prediction"] for found in said.json()["predictions"] if "error" not in found}
+    assert {*ids_in(file)} - before == answered.keys() == {f"{said.headers['x-request-id']}-{n}" for n in (0, 3)}
+
+
 def status(service: Service) -> str:
     """How one of the workers is."""
     return str(httpx.get(f"{service.url}/health", trust_env=False).json()["status"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ from contract.answers import Answers
 from contract.store import Store
 from pipeline import export
 from serving.loading import Served, load
-from serving.prediction import _read, _written
 from serving.problems import Problem
+from serving.replying import replied
 from serving.settings import ServeSettings
+from serving.sifting import read
 
 ROWS = np.random.default_rng(0).normal(size=(120, 3)).round(2)
 SUM = ROWS.sum(axis=1)
@@ -42,9 +42,9 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Served]:
 
 def at_length(served: Served, body: bytes) -> tuple[bytes, Answers]:
     """The long way, for one row."""
-    _, columns, many = _read(served.schema, body, math.inf)
-    answers = served.predictor.answer_blocking(columns)
-    return _written(served, answers, served.schema.unlike(columns), "id", None, many), answers
+    found = read(body, served.schema)
+    answers = served.predictor.answer_blocking(found.columns)
+    return replied(served, found, answers, "id", echo=False).body, answers
 
 
 numbers = st.one_of(st.floats(-10, 10), st.floats(-1e9, 1e9), st.integers(-5, 5))
