@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from serving.families import Samples, counter, gauge, histogram
-from serving.metrics import BOUNDS_ROWS, BOUNDS_S, Counts, Sheet
+from serving.metrics import BOUNDS_ROWS, BOUNDS_S, CRASH, MEMORY, Counts, Sheet
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -261,11 +261,16 @@ def _service(total: Sheet) -> Iterator[Metric]:
         ("reason",),
         (([reason], number) for reason, number in sorted(total.refused.items())),
     )
+    yield counter(
+        "lectern_worker_deaths",
+        "Workers that ended without having been told to, by why.",
+        ("reason",),
+        (([reason], total.deaths[reason]) for reason in (CRASH, MEMORY)),
+    )
     for name, what, number in (
         ("lectern_limits_apart", "Requests counted by a worker alone, as Redis did not answer.", total.counted_apart),
         ("lectern_unobserved_rows", "Rows answered but not observed, as the queue was full.", total.dropped),
         ("lectern_log_lines_dropped", "Lines of the service's own log that nobody read in time.", total.lines_dropped),
-        ("lectern_worker_deaths", "Workers that ended without having been told to.", total.deaths),
     ):
         yield counter(name, what, (), [((), number)])
     for name, what, value in (

@@ -18,7 +18,8 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from serving.metrics import SHEET, Gauges, Sheet
+from contract.memory import kills
+from serving.metrics import CRASH, MEMORY, SHEET, Gauges, Sheet
 from serving.running import began
 
 _PREFIX = "counts-"
@@ -79,14 +80,15 @@ class Ledger:
                     total.add(sheet)
                 else:
                     gone[path.name] = sheet
-            died = [name for name, sheet in gone.items() if not sheet.ended]
-            ended.sheet.deaths += len(died)
+            died = {name: MEMORY if kills() > sheet.kills else CRASH for name, sheet in gone.items() if not sheet.ended}
+            ended.sheet.deaths.update(died.values())
             for sheet in gone.values():
                 sheet.gauges = Gauges()
                 ended.sheet.add(sheet)
             if alone and self._keep(ended, set(gone)):
-                for name in died:
-                    log.warning("Worker %s died; another one takes its place.", name.split("-")[1])
+                for name, reason in died.items():
+                    why = " as memory ran out" if reason == MEMORY else ""
+                    log.warning("Worker %s died%s; another one takes its place.", name.split("-")[1], why)
             total.add(ended.sheet)
             return total
 

@@ -27,6 +27,9 @@ MOST_FIELDS = 100
 OTHER = "other"
 """What the others are counted as."""
 
+CRASH, MEMORY = "crash", "memory"
+"""Why a worker died."""
+
 _bucket = partial(bisect_left, BOUNDS_S)
 _STATUSES = (0, 2, 4, 5)
 
@@ -180,13 +183,15 @@ class Sheet:
     """Requests that a worker counted for limits by itself, as Redis could not be asked."""
     lines_dropped: int = 0
     """Lines of the log that nobody read in time."""
-    deaths: int = 0
-    """Workers that ended without having been told to."""
+    deaths: Counter[str] = field(default_factory=Counter)
+    """Workers that ended without having been told to, by why."""
     damaged: int = 0
     """Files of counts that could not be read."""
     gauges: Gauges = field(default_factory=Gauges)
     ended: bool = False
     """Whether the process has counted to its end."""
+    kills: int = 0
+    """How many processes the system had ended by then, as there was no memory left."""
 
     def of(self, model: str, version: int) -> Counts:
         """The counts of one version, from now on there."""
@@ -204,7 +209,7 @@ class Sheet:
         self.refused.update(other.refused)
         self.counted_apart += other.counted_apart
         self.lines_dropped += other.lines_dropped
-        self.deaths += other.deaths
+        self.deaths.update(other.deaths)
         self.damaged += other.damaged
         self.gauges.add(other.gauges)
 

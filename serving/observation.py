@@ -16,6 +16,7 @@ from time import perf_counter, thread_time
 
 from starlette.types import Scope
 
+from contract.memory import kills
 from serving import lines
 from serving.breathing import rest_s
 from serving.ledger import Ledger
@@ -128,7 +129,10 @@ class Observation:
             self._look()
 
     def _leave(self) -> None:
-        if self._ledger is not None and (content := self._now()) != self._left:
+        if self._ledger is None:
+            return
+        self.sheet.kills = kills()
+        if (content := self._now()) != self._left:
             self._left = content
             self._ledger.write(content)
 

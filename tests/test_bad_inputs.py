@@ -72,7 +72,8 @@ G8  with fifty in flight         lifecycle fifty_requests_in_flight_are_answered
 G8  twice                        lifecycle a_second_signal_ends_it_at_once
 G10 one broken model of several  routes a_service_of_which_one_model_does_not_answer_is_degraded_and_ready
 G11 no model at all              routes a_service_goes_from_empty_to_failed_to_ready
-G13 no memory left               memory a_process_that_dies_while_the_count_grows_died_of_it
+G13 no memory left for a model   memory a_process_that_dies_while_the_count_grows_died_of_it
+G13 or for a worker              ledger one_that_died_while_the_system_was_out_of_memory_died_of_it
 G14 a swap every 50 ms           swaps g14_versions_that_change_faster_than_they_are_loaded
 G16 an event loop that is stuck  pulse a_loop_that_is_stuck_is_told_of_once_with_what_it_is_at
 G17 holding its interpreter      bad_inputs g17_a_model_that_holds_its_interpreter_holds_up_nobody

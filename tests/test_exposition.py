@@ -41,7 +41,9 @@ def shown(exposition: Exposition) -> dict[tuple[str, ...], float]:
 
 
 def test_requests_by_version_alias_and_status() -> None:
-    sheet = Sheet(dropped=3, lines_dropped=4, deaths=5, damaged=6, refused=Counter(row_quota=5), counted_apart=6)
+    sheet = Sheet(
+        dropped=3, lines_dropped=4, deaths=Counter(crash=5), damaged=6, refused=Counter(row_quota=5), counted_apart=6
+    )
     counts = sheet.of("iris", 1)
     counts.requests(200, [0.0003], 3, "champion")
     counts.requests(500, [20.0], 0)
@@ -78,7 +80,8 @@ def test_requests_by_version_alias_and_status() -> None:
     assert log == [10, 11 + 3, 12]
     assert (found["lectern_unobserved_rows_total",], found["lectern_log_lines_dropped_total",]) == (3, 4)
     assert (found["lectern_refused_total", "row_quota"], found["lectern_limits_apart_total",]) == (5, 6)
-    assert (found["lectern_worker_deaths_total",], found["lectern_counts_damaged",]) == (5, 6)
+    assert [found["lectern_worker_deaths_total", reason] for reason in ("crash", "memory")] == [5, 0]
+    assert found["lectern_counts_damaged",] == 6
     assert found["lectern_requests_in_flight", "iris", "1"] == 13
     assert found["lectern_requests_waiting", "iris", "1"] == 14
     assert (found["lectern_loop_lag_seconds",], found["lectern_loop_lag_max_seconds",]) == (0.5, 1.5)
@@ -184,7 +187,7 @@ def test_workers_tell_of_each_other_and_of_those_that_died(tmp_path: Path) -> No
         once(*requests, value=30)
         process = int(next(folder.parent.glob("counts-*.json")).name.split("-")[1])
         os.kill(process, signal.SIGKILL)
-        assert once("lectern_worker_deaths_total", value=1)[requests] == 30
+        assert once("lectern_worker_deaths_total", "crash", value=1)[requests] == 30
         assert service.complaints.count(f"lectern: Worker {process} died; another one takes its place.") == 1
         until(lambda: service.complaints.count("double version 1 answers now.") == 3)
         asked(10)

@@ -8,10 +8,12 @@ import os
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from serving import ledger
 from serving.ledger import Ledger
 from serving.metrics import SHEET, Sheet
 from serving.running import began
@@ -75,7 +77,7 @@ def test_what_lives_counts_with_its_gauges_and_what_has_ended_without(tmp_path: 
         found = ledger.others()
         assert found.of("iris", 1).rows == 111
         assert found.gauges.in_flight == {"iris": {1: 1}}
-        assert (found.deaths, found.damaged) == (1, 0)
+        assert (found.deaths, found.damaged) == ({"crash": 1}, 0)
         assert not any(path.exists() for path in ended)
     assert len([*tmp_path.glob("counts-*")]) == 2
 
@@ -93,6 +95,21 @@ def test_a_file_that_was_added_up_does_not_count_again_although_nobody_came_to_r
         assert not path.exists()
 
 
+def test_one_that_died_while_the_system_was_out_of_memory_died_of_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "kills", lambda: 7)
+    for process, seen in (4_000_000, 6), (4_000_001, 7), (4_000_002, 7):
+        left(tmp_path, process, "2", replace(counted(1), kills=seen))
+    for _ in range(2):
+        assert Ledger(tmp_path).others().deaths == {"memory": 1, "crash": 2}
+    assert sorted(caplog.messages) == [
+        "Worker 4000000 died as memory ran out; another one takes its place.",
+        "Worker 4000001 died; another one takes its place.",
+        "Worker 4000002 died; another one takes its place.",
+    ]
+
+
 @pytest.mark.parametrize("content", [b"", b'{"versions": {"iris"', b"null", b"\0" * 9])
 def test_a_damaged_file_is_counted_as_such_and_harms_no_other(
     tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
@@ -103,7 +120,7 @@ def test_a_damaged_file_is_counted_as_such_and_harms_no_other(
         path.write_bytes(content)
     for _ in range(3):
         found = Ledger(tmp_path).others()
-        assert (found.damaged, found.of("iris", 1).rows, found.deaths) == (2, 10, 1)
+        assert (found.damaged, found.of("iris", 1).rows, found.deaths) == (2, 10, {"crash": 1})
     assert living.exists()  # it will be written again
     assert not dead.exists()
     assert caplog.messages.count(f"The counts of another worker cannot be read: {dead.name}") == 1
@@ -152,13 +169,15 @@ def test_workers_that_are_killed_are_added_up_once(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, start_new_session=True, check=False, timeout=60)
     assert done.returncode == -9
     readers = "import sys; from pathlib import Path; from serving.ledger import Ledger; from serving.metrics import *\n"
-    readers += "print([(s := Ledger(Path(sys.argv[1])).others()).of('iris', 1).rows for _ in range(5)], s.deaths)"
+    readers += (
+        "print([(s := Ledger(Path(sys.argv[1])).others()).of('iris', 1).rows for _ in range(5)], s.deaths.total())"
+    )
     some = [
         subprocess.Popen([sys.executable, "-c", readers, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     assert [reader.communicate(timeout=60)[0] for reader in some] == [f"{[DEATHS] * 5} {DEATHS}\n"] * 2
     found = Ledger(tmp_path).others()
-    assert (found.of("iris", 1).aliases["champion"][2], found.deaths, found.damaged) == (DEATHS, DEATHS, 0)
+    assert (found.of("iris", 1).aliases["champion"][2], found.deaths.total(), found.damaged) == (DEATHS, DEATHS, 0)
     assert found.gauges.in_flight == {}
     assert sorted(path.name for path in tmp_path.glob("*.json")) == ["ended.json"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,7 +203,7 @@ def test_a_folder_that_is_gone_stops_nothing_and_is_told_of_once(
 def test_all_that_is_counted_can_be_added_up() -> None:
     total = Sheet()
     for _ in range(2):
-        one = Sheet(dropped=1, lines_dropped=2, deaths=3, damaged=4, counted_apart=5)
+        one = Sheet(dropped=1, lines_dropped=2, deaths=Counter(crash=2, memory=1), damaged=4, counted_apart=5)
         one.refused["row_quota"] += 6
         one.routes["GET /x 2xx"] += 5
         counts = one.of("iris", 1)
@@ -223,7 +224,8 @@ def test_all_that_is_counted_can_be_added_up() -> None:
     assert (found.rows, sum(found.buckets), found.buckets[-1]) == (14, 6, 2)
     assert (found.loads, found.swaps, found.failures) == (2, 4, {"load_failed": 2})
     assert found.batches == Batches(2, 6, [0, 0, 2, *[0] * 8])
-    assert (total.dropped, total.lines_dropped, total.deaths, total.damaged) == (2, 4, 6, 8)
+    assert (total.dropped, total.lines_dropped, total.damaged) == (2, 4, 8)
+    assert total.deaths == {"crash": 4, "memory": 2}
     assert (total.counted_apart, total.refused) == (10, {"row_quota": 12})
     assert total.routes == {"GET /x 2xx": 10}
     assert (total.gauges.in_flight, total.gauges.lag_s) == ({"iris": {1: 4}}, 0.5)

@@ -104,7 +104,7 @@ def test_a_worker_that_is_stuck_is_replaced_and_the_others_answer(service: Servi
     with callers(service, 2, 20) as got:
         pass
     assert set(got) == {"200"}
-    until(lambda: "lectern_worker_deaths_total 1.0" in service.client.get("/metrics").text)
+    until(lambda: 'lectern_worker_deaths_total{reason="crash"} 1.0' in service.client.get("/metrics").text)
 
 
 def test_no_worker_and_no_model_outlives_the_supervisor(service: Service) -> None:
