@@ -81,9 +81,9 @@ def create_router(registry: Registry) -> APIRouter:
 
     @router.get("/health/ready", responses={503: {"description": "Not ready", "model": health.Health}})
     def ready(response: Response) -> health.Health:
-        """200 once the whole store has been read and a model answers, else 503."""
+        """200 once the whole store has been read and a model answers, where that is set each of them; else 503."""
         found = health.health(registry.snapshot, registry.trouble, draining=registry.draining.draining)
-        if found.status not in ("ready", "degraded"):
+        if found.status not in (("ready",) if registry.settings.strict_readiness else ("ready", "degraded")):
             response.status_code = 503
         locked = registry.door is not None and registry.door.locked
         return health.Health(status=found.status, detail=_TERSE, models={}) if locked else found

@@ -71,6 +71,7 @@ G8  during a batch               ending g8_during_a_batch
 G8  with fifty in flight         lifecycle fifty_requests_in_flight_are_answered
 G8  twice                        lifecycle a_second_signal_ends_it_at_once
 G10 one broken model of several  routes a_service_of_which_one_model_does_not_answer_is_degraded_and_ready
+G10 one of ten, and being strict routes of_ten_models_nine_answer_where_one_is_broken
 G11 no model at all              routes a_service_goes_from_empty_to_failed_to_ready
 G13 no memory left for a model   memory a_process_that_dies_while_the_count_grows_died_of_it
 G13 or for a worker              ledger one_that_died_while_the_system_was_out_of_memory_died_of_it

@@ -61,6 +61,24 @@ def test_a_service_of_which_one_model_does_not_answer_is_degraded_and_ready(mixe
     }
 
 
+@pytest.mark.parametrize(("strict", "status"), [(False, 200), (True, 503)])
+def test_of_ten_models_nine_answer_where_one_is_broken(store: Store, strict: bool, status: int) -> None:
+    names = [f"m{n}" for n in range(10)]
+    for name in names:
+        publish_graph(store, name, 2.0)
+    damage(store.artifact("m4"), "golden.json")
+    with running(store, strict_readiness=strict) as service:
+        until(lambda: service.complaints.count("answers now.") == 9)
+        answers = [service.predict({"x": 3}, f"/models/{name}/predict") for name in names]
+        assert [answer.status_code for answer in answers] == [503 if name == "m4" else 200 for name in names]
+        assert answers[4].json()["code"] == "version_failed"
+        response = service.client.get("/health/ready")
+        assert (response.status_code, response.json()["status"]) == (status, "degraded")
+        publish_graph(store, "m4", 2.0)
+        until(lambda: service.get("/health/ready")["status"] == "ready")
+        assert service.client.get("/health/ready").status_code == 200
+
+
 def test_a_service_goes_from_empty_to_failed_to_ready(store: Store) -> None:
     with running(store) as service:
 
