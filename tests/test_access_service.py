@@ -60,6 +60,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Locked]:
         limit_failed_keys="100000/minute",
         **given,
     ) as found:
+        until(lambda: found.complaints.count("answers now.") == 2)
         yield Locked(found, store, file, made, aside)
 
 

@@ -69,6 +69,7 @@ def service(store: Store, folder: Path) -> Iterator[Service]:
     with running(
         store, logged=True, environment=written, workers=2, log_inputs="full", access_log_share=1, poll_s=0.05
     ) as found:
+        until(lambda: found.complaints.count("answers now as challenger.") == 2)
         yield found
 
 

@@ -132,6 +132,7 @@ def test_it_answers_on_a_socket_that_is_gone_afterwards(store: Store, tmp_path: 
     path = tmp_path / "s"
     with running(store, socket=path, workers=workers, host="0.0.0.0") as service:
         assert service.url == f"unix:{path}"
+        until(lambda: service.complaints.count("answers now.") == workers)
         assert service.predict({"x": 1}).json()["prediction"] == 2.0
         [record] = find(store.root)
         assert (record.pid, record.address, record.url) == (service.process.pid, f"unix:{path}", "")
