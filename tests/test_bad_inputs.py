@@ -1,6 +1,7 @@
 """Which test holds what a hostile or faulty request, or a fault beneath the service, must get: by kind and number.
 
-C: bodies. D: HTTP and transport. G: overload and faults of processes. Each line says what it is about.
+C: bodies. D: HTTP and transport. E: names, paths and pages. F: keys and limits. G: overload and faults of processes.
+Each line says what it is about.
 """
 
 from __future__ import annotations
@@ -58,6 +59,33 @@ D20 callers who leave            gone who_leaves_while_the_model_works_is_counte
 D20 in the middle of their body  gone who_leaves_before_the_body_has_come_is_counted_as_gone_and_nothing_is_asked
 D22 answers that are left unread transport what_is_left_unread_is_given_up
 D23 connections at rest          transport a_connection_at_rest_is_closed_without_a_word
+E1  dots that are escaped        routes no_spelling_of_a_path_leads_out_of_the_store
+E2  other ways out of the store  bad_paths no_spelling_of_any_parameter_opens_a_file_that_is_not_its_own
+E4  versions that are none       routes what_is_no_number_of_a_version_is_not_found
+E5  names no version may have    deploying a_version_may_not_be_called_so
+E7  scripts in a notebook        executed in_a_frame_it_runs_nothing_and_reaches_nothing
+E7  and its page by itself       executed alone_it_runs_nothing_and_reaches_nothing
+E8  files named in a notebook    report a_picture_from_the_disk_is_not_put_into_it
+E10 an address to be told at     drift_webhook an_address_that_is_none_of_the_web_is_refused_at_the_start
+E10 that points elsewhere        drift_webhook a_redirect_is_not_followed
+E11 templates in names           injections what_a_notebook_says_is_shown_as_it_is
+E13 a page that rebinds its name transport_hosts a_page_that_rebinds_its_name_gets_421_on_every_route
+E14 files of an artifact         bad_paths a_file_of_an_artifact_is_no_path
+F1  no key, or a wrong one       access_door whatever_is_wrong_the_answer_is_the_same
+F2  keys with other letters      access_keys what_is_not_the_key_is_not_recognised
+F4  keys that ended              access_service a_key_is_known_and_forgotten_by_every_worker_within_two_seconds
+F4  keys for something else      access_door each_right_opens_what_takes_it
+F5  keys that are nearly right   access_keys it_is_looked_up_by_its_id_and_compared_in_constant_time
+F7  two families of tokens       access_tokens the_two_families_do_not_mix
+F8  claims that lack or lie      access_tokens a_forged_token_is_nobodys
+F10 a secret that is too short   access_tokens a_secret_that_would_not_do_is_refused
+F11 tokens that are too long     access_door what_is_long_is_not_looked_at
+F13 one request too many         limiting_service the_request_above_the_limit_is_refused_and_other_keys_are_not
+F13 of four workers              redis four_workers_have_one_limit
+F14 a million wrong keys         limiting names_without_end_take_no_more_memory_than_those_that_are_remembered
+F16 who tries keys               limiting_service wrong_keys_are_refused_more_shortly_and_the_right_one_never
+F17 who asks for a copy: quotas  limiting rows_are_a_quota_of_their_own
+F17 and less of each answer      rounding every_form_of_body_gets_them_rounded
 G1  more than it can do          overload each_request_is_answered_or_refused_and_health_is_always_told
 G2  models beside the event loop endless no_model_call_that_may_take_long_is_made_by_the_thread_of_the_loop
 G4  a model that never returns   predictors nobody_waits_longer_than_allowed_for_a_model_that_hangs_and_it_is_replaced
