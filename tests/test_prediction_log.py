@@ -220,7 +220,7 @@ def test_a_file_that_breaks_is_put_aside_and_nothing_is_lost_that_comes_later(se
             found.write(b"\0" * file.stat().st_size)
         in_turn(log, requests(served, 10))
         until(lambda: counts.stored == 20)
-        assert log.trouble.startswith("The prediction log was broken and begun anew.")
+        until(lambda: log.trouble.startswith("The prediction log was broken and begun anew."))  # once all is written
         [aside] = log.place.set_aside if log.place else []
         assert str(aside) in log.trouble
         aside.unlink()
