@@ -189,9 +189,9 @@ def test_workers_tell_of_each_other_and_of_those_that_died(tmp_path: Path) -> No
         os.kill(process, signal.SIGKILL)
         assert once("lectern_worker_deaths_total", "crash", value=1)[requests] == 30
         until(lambda: service.complaints.count("double version 1 answers now.") == 3)
-        told = f"lectern: Worker {process} died; another one takes its place."
-        until(lambda: told in service.complaints)  # it is written by a thread of its own
-        assert service.complaints.count(told) == 1
+        line = f"lectern: Worker {process} died; another one takes its place."
+        until(lambda: line in service.complaints)  # it is written by a thread of its own
+        assert service.complaints.count(line) == 1
         asked(10)
         once(*requests, value=40)
         (folder.parent / "counts-1-2.json").write_bytes(b"")
