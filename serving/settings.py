@@ -37,7 +37,8 @@ class ServeSettings(TransportSettings, LimitSettings):
     default_model: str | None = Field(None, description="model behind `/predict`; the only one when not set")
     strict_readiness: bool = Field(
         False,
-        description="whether `/health/ready` is 503 also where the service is degraded, as where a model does not answer",
+        description="whether `/health/ready` is 503 also while the service is degraded, as where a model does not "
+        "answer",
     )
     poll_s: Seconds = Field(0.25, description="how often the store is looked at for new versions")
     load_timeout_s: Seconds = Field(60, description="longest time a model may take to load")
