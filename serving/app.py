@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,8 @@ class Lectern:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection, or live from the server's start to its end."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            with suppress(asyncio.CancelledError):  # who stops it twice ends it at once, which is no failure
+                await self._live(receive, send)
             return
         served = self._find(scope)
         if served is None and self._models_tried is not None:

@@ -79,6 +79,7 @@ def test_a_second_signal_ends_it_at_once(store: Store, how: signal.Signals) -> N
         service.process.send_signal(how)
         assert service.process.wait(60) == 0
         assert lost(asked)
+        assert service.complaints == "lectern: triple version 1 answers now.\n"
 
 
 def in_flight(service: Service, pool: ThreadPoolExecutor, notes: Path, number: int) -> list[Future[httpx.Response]]:
